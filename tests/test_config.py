@@ -33,11 +33,11 @@ def write_settings(folder: Path, text: str) -> Path:
 def test_a_value_that_is_not_valid_is_refused(tmp_path: Path, text: str) -> None:
     """The error names the file, the setting and the value, and has a hint."""
     key = text.splitlines()[-1].partition(" = ")[0]
-    with raises_code("invalid-setting") as refused:
+    with raises_code("invalid-setting") as error_info:
         read_settings(write_settings(tmp_path, text))
-    assert f".{key}`" in refused.value.message
-    assert refused.value.message.startswith(str(tmp_path))
-    assert refused.value.hint
+    assert f".{key}`" in error_info.value.message
+    assert error_info.value.message.startswith(str(tmp_path))
+    assert error_info.value.hint
 
 
 def test_a_probe_timeout_must_not_exceed_the_interval(tmp_path: Path) -> None:

@@ -193,8 +193,8 @@ def test_every_filter_is_documented() -> None:
 
 def test_every_json_key_is_documented(store: DuckDBStore) -> None:
     """Each key of the objects that `import` and `report` print has a row, and no other key has one."""
-    whole, files, counts = section("### The object of an import").split("Each object of `")
-    assert set(table_rows(whole)) == set(ImportReport.__struct_fields__)
+    report, files, counts = section("### The object of an import").split("Each object of `")
+    assert set(table_rows(report)) == set(ImportReport.__struct_fields__)
     assert set(table_rows(files)) == set(FileImportReport.__struct_fields__)
     assert set(table_rows(counts)) == set(LineCounts.__struct_fields__)
     assert set(table_rows(section("### The object of a report"))) == set(
@@ -211,16 +211,16 @@ def test_every_stored_column_is_documented(table: str, store: DuckDBStore) -> No
     assert sorted(documented) == sorted(columns)
     words = load_vocabulary().words("categories")
     precisions = {precision for word in words.values() for precision in word.precisions}
-    named = {word for cells in documented.values() for word in re.findall(r"`([^`]+)`", cells[0])}
-    assert named - precisions <= set(words)
+    documented_words = {word for cells in documented.values() for word in re.findall(r"`([^`]+)`", cells[0])}
+    assert documented_words - precisions <= set(words)
 
 
 def test_every_other_table_is_documented(store: DuckDBStore) -> None:
     """The reference names each further table of the store."""
     sql = "SELECT table_name FROM information_schema.tables"
     tables = {name for (name,) in store.query(sql, {}).rows}
-    named = re.findall(r"(?m)`(\w+)`(?=[^|]*\|)", section("## Other tables"))
-    assert tables - set(STORED) == set(named)
+    documented = re.findall(r"(?m)`(\w+)`(?=[^|]*\|)", section("## Other tables"))
+    assert tables - set(STORED) == set(documented)
 
 
 def test_the_error_tree_is_complete() -> None:
@@ -230,17 +230,17 @@ def test_the_error_tree_is_complete() -> None:
     for line in (errors.__doc__ or "").splitlines():
         if match := re.match(r"    ([│├└─ ]*)(\w+Error)\b", line):
             depth = len(match[1])
-            tree = [(above, name) for above, name in tree if above < depth]
+            tree = [(outer_depth, name) for outer_depth, name in tree if outer_depth < depth]
             parents[match[2]] = tree[-1][1] if tree else "Exception"
             tree.append((depth, match[2]))
-    raised = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    assert parents == {kind.__name__: kind.__base__.__name__ for kind in raised if kind.__base__}
+    classes = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert parents == {kind.__name__: kind.__base__.__name__ for kind in classes if kind.__base__}
 
 
 def list_codes(kind: Any = errors.ErrorCode) -> Iterator[str]:
     """Yield the codes of a union of literals."""
-    for word in get_args(kind):
-        yield from [word] if isinstance(word, str) else list_codes(word)
+    for code in get_args(kind):
+        yield from [code] if isinstance(code, str) else list_codes(code)
 
 
 def test_every_error_code_is_documented() -> None:
@@ -268,14 +268,14 @@ def test_every_code_is_used() -> None:
 
 def list_anchors(page: Path) -> set[str]:
     """Return the anchors of the headings of a page, as GitHub forms them."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     anchors = set()
     for heading in re.findall(
         r"^#+ (.+)$", strip_code_blocks(page.read_text(encoding="utf-8")), re.MULTILINE
     ):
         anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        anchors.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
-        seen[anchor] += 1
+        anchors.add(f"{anchor}-{counts[anchor]}" if counts[anchor] else anchor)
+        counts[anchor] += 1
     return anchors
 
 
@@ -306,10 +306,10 @@ def test_documented_commands_exist(page: Path) -> None:
     """Each documented call uses a command and options that the program has."""
     unknown = []
     for call in find_calls(page.read_text(encoding="utf-8")):
-        words = shlex.split(call)[1:]
-        name = next((name for name in COMMANDS if words[: len(name.split())] == name.split()), None)
-        used = {word.partition("=")[0] for word in words if word.startswith("--")}
-        if name is None or used - list_options(COMMANDS[name]) - {"--help"}:
+        arguments = shlex.split(call)[1:]
+        name = next((name for name in COMMANDS if arguments[: len(name.split())] == name.split()), None)
+        options = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+        if name is None or options - list_options(COMMANDS[name]) - {"--help"}:
             unknown.append(call)
     assert unknown == []
 
@@ -332,10 +332,10 @@ def test_every_ledger_entry_is_documented(kind: type[msgspec.Struct]) -> None:
 def test_the_architecture_page_lists_every_package() -> None:
     """The architecture page has a row for each package and module of the top level."""
     page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"`(\w+)/?`", "".join(re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE))))
+    documented = set(re.findall(r"`(\w+)/?`", "".join(re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE))))
     source = ROOT / "src" / "avowal"
     packages = {path.parent.name for path in source.glob("*/__init__.py")}
-    assert listed == packages | {path.stem for path in source.glob("*.py")} - {"__init__"}
+    assert documented == packages | {path.stem for path in source.glob("*.py")} - {"__init__"}
 
 
 def test_each_test_named_in_the_threat_model_exists() -> None:

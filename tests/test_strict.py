@@ -33,11 +33,11 @@ def refusal(tmp_path: Path, text: str | bytes) -> SettingsError:
     """Return the error that a file is refused with."""
     path = tmp_path / "a.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as error_info:
         strict.load_toml(path, Outer, SettingsError)
-    assert str(path) in refused.value.message
-    assert refused.value.hint
-    return refused.value
+    assert str(path) in error_info.value.message
+    assert error_info.value.hint
+    return error_info.value
 
 
 def test_a_valid_file_is_read(tmp_path: Path) -> None:
@@ -111,9 +111,9 @@ def test_an_invalid_file_is_refused(tmp_path: Path, content: bytes, message: str
 def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     """A missing file or a folder is refused with a hint."""
     for path, message in ((tmp_path / "none.toml", "there is no file"), (tmp_path, "cannot be read")):
-        with pytest.raises(SettingsError, match=message) as refused:
+        with pytest.raises(SettingsError, match=message) as error_info:
             strict.load_toml(path, Outer, SettingsError)
-        assert refused.value.hint
+        assert error_info.value.hint
 
 
 @pytest.mark.parametrize("data", [{"inner": []}, {"count": None}, {"line": [[]]}, {"table": {"a": 1}}, [], 1])

@@ -24,7 +24,7 @@ def test_the_policy_is_in_force_from_today(tmp_path: Path) -> None:
 def test_an_existing_file_is_not_replaced(tmp_path: Path) -> None:
     """If one of the files exists, nothing is written."""
     (tmp_path / SETTINGS_FILE).write_text("")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(RefusedError) as error_info:
         create_folder(tmp_path, TODAY)
-    assert refused.value.code == "file-exists"
+    assert error_info.value.code == "file-exists"
     assert [path.name for path in tmp_path.iterdir()] == [SETTINGS_FILE]

@@ -49,9 +49,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     add_processor(site, CONTRACT)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(site.folder)
-        with open_session(None) as opened:
-            assert opened.backend.is_owner
-            yield opened
+        with open_session(None) as session:
+            assert session.backend.is_owner
+            yield session
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,11 @@ def test_an_error_is_the_same_through_the_socket(session: Session, client: Folde
     """An error keeps its class, code, message and hint through the socket."""
     errors = []
     for backend in (session, client):
-        with pytest.raises(AvowalError) as caught:
+        with pytest.raises(AvowalError) as error_info:
             backend.call(RunQuery(SqlQuery("abuse", "DROP TABLE requests", "operator")))
-        errors.append((type(caught.value), caught.value.code, caught.value.message, caught.value.hint))
+        errors.append(
+            (type(error_info.value), error_info.value.code, error_info.value.message, error_info.value.hint)
+        )
     assert errors[0] == errors[1]
 
 
@@ -112,7 +114,7 @@ def test_every_request_is_listed() -> None:
     """Every request type is in the list: the owner would not know one that is missing."""
 
     def list_leaf_classes(kind: type[Any]) -> set[type[Any]]:
-        return {leaf for below in kind.__subclasses__() for leaf in list_leaf_classes(below)} or {kind}
+        return {leaf for subclass in kind.__subclasses__() for leaf in list_leaf_classes(subclass)} or {kind}
 
     declared = {kind for kind in list_leaf_classes(Request) if kind.__module__.startswith("avowal.")}
     assert declared == {*REQUEST_TYPES, *WORKSPACE_REQUESTS}

@@ -65,23 +65,23 @@ for = ["content"]
 @make_once
 def site_with_two_versions(folder: Path) -> Site:
     """Make a site with two versions, the second of which keeps more, and two visitors from the time of the first."""
-    made = Site(folder).init()
-    terms = made.folder / "policy" / "terms.toml"
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
     terms.write_text(
         TERMS.replace("ADDRESS", "5 days")
         .replace("CONTENT", "1 day")
         .replace("2026-11-22", f"{(TODAY - timedelta(days=40)).date()}")
     )
-    assert made.avowal("policy", "adopt").status == 0
-    made.import_logs(
-        made.log(
+    assert site.avowal("policy", "adopt").status == 0
+    site.import_logs(
+        site.log(
             "a.log",
             *(line(minute, f"/{minute}", start=DAY, address=ANN) for minute in (0, 5)),
             line(1, "/1", start=DAY, address=BEN),
         )
     )
-    publish_terms(made, "30 days", "forever")
-    return made
+    publish_terms(site, "30 days", "forever")
+    return site
 
 
 @pytest.fixture
@@ -89,15 +89,15 @@ def site(tmp_path: Path) -> Site:
     return site_with_two_versions(tmp_path)
 
 
-def record_consent(site: Site, address: str = ANN, *words: Any) -> Any:
+def record_consent(site: Site, address: str = ANN, *options: Any) -> Any:
     """Record a consent; returns the object that `--json` printed."""
-    result = site.avowal("visitor", "consent", address, *PERIOD, "--channel", "letter", "--json", *words)
+    result = site.avowal("visitor", "consent", address, *PERIOD, "--channel", "letter", "--json", *options)
     assert result.status == 0, result.err
     return result.json()
 
 
-def withdraw_consent(site: Site, key: str, *words: Any) -> Any:
-    result = site.avowal("visitor", "consent", key, "--channel", "e-mail", "--withdraw", "--json", *words)
+def withdraw_consent(site: Site, key: str, *options: Any) -> Any:
+    result = site.avowal("visitor", "consent", key, "--channel", "e-mail", "--withdraw", "--json", *options)
     assert result.status == 0, result.err
     return result.json()
 
@@ -198,8 +198,8 @@ def test_consent_to_a_future_version_waits_for_it(site: Site) -> None:
 
 def test_a_repeated_consent_is_recorded_once(site: Site) -> None:
     """The second call records nothing and returns the same receipt."""
-    first, again = record_consent(site), record_consent(site)
-    assert again["receipt"]["record_id"] == first["receipt"]["record_id"]
+    first, second = record_consent(site), record_consent(site)
+    assert second["receipt"]["record_id"] == first["receipt"]["record_id"]
     assert site.avowal("verify", "--json").json()["entries"] == 3
 
 
@@ -212,7 +212,7 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "code"),
+    ("arguments", "status", "code"),
     [
         (("192.0.2.1", *PERIOD, "--version", "1"), 1, "version-not-in-force"),
         (("192.0.2.1", *PERIOD, "--version", "7"), 1, "version-not-in-force"),
@@ -224,9 +224,11 @@ def test_a_dry_run_records_nothing(site: Site) -> None:
         (("192.0.2.1", *PERIOD, "--withdraw"), 1, "consent-not-found"),
     ],
 )
-def test_an_invalid_consent_is_refused(site: Site, words: tuple[str, ...], status: int, code: str) -> None:
+def test_an_invalid_consent_is_refused(
+    site: Site, arguments: tuple[str, ...], status: int, code: str
+) -> None:
     """The error has a code, and nothing is recorded."""
-    result = site.avowal("visitor", "consent", *words, "--channel", "letter")
+    result = site.avowal("visitor", "consent", *arguments, "--channel", "letter")
     assert (result.status, result.code) == (status, code), result.err
     assert site.avowal("verify", "--json").json()["entries"] == 2
 
@@ -236,9 +238,9 @@ def test_an_address_of_two_visitors_is_refused(site: Site) -> None:
     site.import_logs(site.log("other.log", line(60, "/o", start=DAY, address=ANN, agent=CHROME)))
     result = site.avowal("visitor", "consent", ANN, *PERIOD, "--channel", "letter")
     assert (result.status, result.code) == (1, "visitor-ambiguous"), result.err
-    until = f"{DAY + timedelta(minutes=30):%Y-%m-%d %H:%M}"
-    assert site.avowal("visitor", "consent", ANN, *PERIOD[:3], until, "--channel", "letter").status == 0
-    assert sum(read_governing_numbers == 2 for _, _, read_governing_numbers in site.rows(GOVERNED)) == 2
+    end = f"{DAY + timedelta(minutes=30):%Y-%m-%d %H:%M}"
+    assert site.avowal("visitor", "consent", ANN, *PERIOD[:3], end, "--channel", "letter").status == 0
+    assert sum(governing == 2 for _, _, governing in site.rows(GOVERNED)) == 2
 
 
 def test_an_expired_address_finds_no_visitor(site: Site) -> None:
@@ -281,14 +283,14 @@ FORGED = {
 
 def test_a_receipt_is_verified_with_the_key_alone(site: Site, tmp_path: Path) -> None:
     """A receipt is valid in an empty folder, and each change of its content is found."""
-    receipt_path, away = tmp_path / "receipt.json", tmp_path / "away"
+    receipt_path, empty_folder = tmp_path / "receipt.json", tmp_path / "away"
     receipt = record_consent(site, ANN, "--receipt", receipt_path, "--reference", "letter 12")["receipt"]
     key = site.avowal("ledger", "key").out.strip()
-    away.mkdir()
-    result = Site(away).avowal("verify", receipt_path, "--key", key, "--json")
+    empty_folder.mkdir()
+    result = Site(empty_folder).avowal("verify", receipt_path, "--key", key, "--json")
     assert (result.status, result.json()["entry"]["kind"]) == (0, "consent-given"), result.err
     assert receipt["pii_processing"]["privacy_notice"]["version"] == 2
-    assert [one["purpose"] for one in receipt["pii_processing"]["purposes"]] == ["abuse", "content"]
+    assert [purpose["purpose"] for purpose in receipt["pii_processing"]["purposes"]] == ["abuse", "content"]
     assert receipt["party_identification"][0]["party_name"] == "Example"
     assert receipt["event"]["reference"] == "letter 12"
     verifier = Verifier.parse(key)
@@ -308,9 +310,9 @@ def test_erasing_the_subject_of_a_consent_leaves_the_ledger_valid(site: Site) ->
         file.execute("DELETE FROM consent_subjects")
     file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file.close()
-    bare = (site.data / "register.sqlite").read_bytes()
-    assert key.encode() not in bare
-    assert b"Ann's letter" not in bare
+    content = (site.data / "register.sqlite").read_bytes()
+    assert key.encode() not in content
+    assert b"Ann's letter" not in content
     assert [finding["code"] for finding in verify_findings(site)] == ["governing-without-consent"]
 
 
@@ -338,9 +340,9 @@ TAMPERING = {
 }
 
 
-@pytest.mark.parametrize("what", TAMPERING)
-def test_a_changed_consent_is_found(site: Site, what: str) -> None:
+@pytest.mark.parametrize("change", TAMPERING)
+def test_a_changed_consent_is_found(site: Site, change: str) -> None:
     """`avowal verify` reports each change of a consent in the register's file."""
     record_consent(site)
-    tamper(site, TAMPERING[what])
-    assert_found(site, "consent-mismatch", "" if "removed" in what else "consent 1")
+    tamper(site, TAMPERING[change])
+    assert_found(site, "consent-mismatch", "" if "removed" in change else "consent 1")

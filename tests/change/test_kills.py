@@ -90,30 +90,32 @@ def recorded_erasures(site: Site) -> list[tuple[int, ...]]:
     with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
         bodies = register.execute("SELECT body FROM entries ORDER BY entry").fetchall()
     entries = [decode_entry(body) for (body,) in bodies]
-    return [(one.requests, one.views, one.visits) for one in entries if isinstance(one, ErasureDone)]
+    return [
+        (entry.requests, entry.views, entry.visits) for entry in entries if isinstance(entry, ErasureDone)
+    ]
 
 
 def check_and_repeat(site: Site, work: str, command: list[str]) -> list[str]:
     """Return what is wrong after a kill, and then what is wrong after the same command ran again."""
-    wrong = []
-    verified = site.avowal("verify", "--json")
-    if verified.status != 0 and "no checkpoint was ever signed" not in verified.out:
-        wrong.append(f"left {verified.out}{verified.err}")
+    problems = []
+    verification = site.avowal("verify", "--json")
+    if verification.status != 0 and "no checkpoint was ever signed" not in verification.out:
+        problems.append(f"left {verification.out}{verification.err}")
     site.avowal(*command)
     site.avowal("ledger", "checkpoint")
-    verified = site.avowal("verify", "--json")
+    verification = site.avowal("verify", "--json")
     versions = len(site.avowal("policy", "history", "--json").json())
-    if verified.status or (versions, verified.json()["entries"]) != AFTER[work]:
-        wrong.append(f"ended with {versions} versions, {verified.out}{verified.err}")
+    if verification.status or (versions, verification.json()["entries"]) != AFTER[work]:
+        problems.append(f"ended with {versions} versions, {verification.out}{verification.err}")
     if work == "erase" and site.rows(GOVERNED):
-        wrong.append(f"still has {site.rows(GOVERNED)}")
+        problems.append(f"still has {site.rows(GOVERNED)}")
     if work == "erase" and recorded_erasures(site) != [(2, 2, 1)]:
-        wrong.append(f"recorded {recorded_erasures(site)}")
+        problems.append(f"recorded {recorded_erasures(site)}")
     if work == "retain" and set(site.rows("SELECT ip_address FROM requests")) != {("192.0.2.0/24",)}:
-        wrong.append(f"ended with {site.rows('SELECT ip_address FROM requests')}")
+        problems.append(f"ended with {site.rows('SELECT ip_address FROM requests')}")
     if work in GOVERNING and set(site.rows(GOVERNED)) != {(1, GOVERNING[work])}:
-        wrong.append(f"ended with {site.rows(GOVERNED)}")
-    return wrong
+        problems.append(f"ended with {site.rows(GOVERNED)}")
+    return problems
 
 
 @pytest.mark.parametrize("work", AFTER)
@@ -126,12 +128,12 @@ def test_a_command_killed_at_any_moment_is_done_or_not_done(
     assert {"before register commit", "after register commit", "before sync", "after other rename"} <= set(
         count_moments(site.folder)
     )
-    wrong = [
-        f"{moments}: {what}"
+    problems = [
+        f"{moments}: {problem}"
         for moments, folder in states
-        for what in check_and_repeat(Site(folder), work, command)
+        for problem in check_and_repeat(Site(folder), work, command)
     ]
-    assert not wrong, "\n".join(wrong)
+    assert not problems, "\n".join(problems)
 
 
 @pytest.mark.parametrize("work", AFTER)
@@ -144,11 +146,11 @@ def test_a_killed_process_leaves_no_lock_behind(kill_server: KillServer, tmp_pat
     moments = choose_moments(count_moments(undisturbed.folder), None if is_thorough() else 1)
     if not is_thorough():
         moments = random.Random(work).sample(moments, 4)
-    wrong = []
+    problems = []
     for number, moment in enumerate(moments):
         killed = Site(tmp_path / str(number))
         shutil.copytree(site.folder, killed.folder)
         if kill_server.kill(killed, command, moment) != KILLED:
-            wrong.append(f"{moment}: not killed")
-        wrong += [f"{moment}: {what}" for what in check_and_repeat(killed, work, command)]
-    assert not wrong, "\n".join(wrong)
+            problems.append(f"{moment}: not killed")
+        problems += [f"{moment}: {problem}" for problem in check_and_repeat(killed, work, command)]
+    assert not problems, "\n".join(problems)

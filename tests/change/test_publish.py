@@ -24,27 +24,27 @@ SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.
 def sample_terms(age: str = "7 days", updated: date = TODAY, **parts: Any) -> Terms:
     """Return terms that keep addresses for an age and owe 30 days of notice."""
     line = CollectRule(["ip-address"], {"full": age}, ["abuse"])
-    made = Terms(1, "A", "a@example.org", updated, ["en"], [line], duties=Duties(notice_days=30))
-    return msgspec.structs.replace(made, **parts)
+    terms = Terms(1, "A", "a@example.org", updated, ["en"], [line], duties=Duties(notice_days=30))
+    return msgspec.structs.replace(terms, **parts)
 
 
-def draft(made: Terms, text: str = "# Privacy\n") -> VersionDraft:
+def draft(terms: Terms, text: str = "# Privacy\n") -> VersionDraft:
     documents = {
         language: Document(text, {"title": "Privacy"}, text, "Privacy", language, None)
         for language in ("en", "pt-BR")
     }
     head = (
-        f'vocabulary = {made.vocabulary}\ncontroller = "{made.controller}"\ncontact = "{made.contact}"\n'
-        f'updated = {made.updated_on}\nlanguages = ["en"]\n'
+        f'vocabulary = {terms.vocabulary}\ncontroller = "{terms.controller}"\ncontact = "{terms.contact}"\n'
+        f'updated = {terms.updated_on}\nlanguages = ["en"]\n'
     )
-    return VersionDraft(made, head, documents)
+    return VersionDraft(terms, head, documents)
 
 
 @pytest.fixture
 def register(tmp_path: Path) -> Iterator[Register]:
-    opened = Register(tmp_path, tmp_path / "keys")
-    yield opened
-    opened.close()
+    register = Register(tmp_path, tmp_path / "keys")
+    yield register
+    register.close()
 
 
 @pytest.fixture
@@ -81,14 +81,17 @@ def test_an_existing_document_is_adopted_byte_for_byte(register: Register) -> No
 def test_unchanged_terms_are_not_a_new_version(adopted_register: Register) -> None:
     """Unchanged terms change nothing, whatever their date; changed prose corrects the same version."""
     for updated in (date(2026, 10, 1), TODAY, TODAY + timedelta(days=90)):
-        done = publish_version(
+        publication = publish_version(
             adopted_register, draft(sample_terms(updated_on=updated)), NOW, accept_weaker=False
         )
-        assert (done.outcome, done.version.number) == (PublishOutcome.UNCHANGED, 1)
-    done = publish_version(
+        assert (publication.outcome, publication.version.number) == (PublishOutcome.UNCHANGED, 1)
+    publication = publish_version(
         adopted_register, draft(sample_terms(), "# Privacy, spelt right\n"), NOW, accept_weaker=False
     )
-    assert (done.outcome, done.comparison.relation) == (PublishOutcome.CORRECTED, ProtectionRelation.SAME)
+    assert (publication.outcome, publication.comparison.relation) == (
+        PublishOutcome.CORRECTED,
+        ProtectionRelation.SAME,
+    )
     assert [page.text for page in adopted_register.documents(1)] == ["# Privacy, spelt right\n"]
     assert len(adopted_register.versions()) == 1
 
@@ -97,8 +100,8 @@ def test_fields_of_forms_and_contacts_are_corrections(adopted_register: Register
     """Another contact or another field of a form is no new version, and holds once it is published (V5)."""
     made = sample_terms(contact="b@example.org")
     for expected in (PublishOutcome.CORRECTED, PublishOutcome.UNCHANGED):
-        done = publish_version(adopted_register, draft(made), NOW, accept_weaker=False)
-        assert (done.outcome, done.version.number) == (expected, 1)
+        publication = publish_version(adopted_register, draft(made), NOW, accept_weaker=False)
+        assert (publication.outcome, publication.version.number) == (expected, 1)
         (version,) = adopted_register.versions()
         assert version.terms.contact == "b@example.org"
         assert [page.language for page in adopted_register.documents(1)] == ["en"]
@@ -110,10 +113,10 @@ def test_fields_of_forms_and_contacts_are_corrections(adopted_register: Register
 
 def test_a_stricter_version_may_take_effect_at_once(adopted_register: Register) -> None:
     """With today's date it takes effect at the moment of publication, and no earlier."""
-    done = publish_version(adopted_register, draft(sample_terms("3 days")), NOW, accept_weaker=False)
-    assert done.outcome is PublishOutcome.PUBLISHED
-    assert (done.version.number, done.version.effective_at) == (2, NOW)
-    assert done.comparison.relation is ProtectionRelation.MORE_PROTECTIVE
+    publication = publish_version(adopted_register, draft(sample_terms("3 days")), NOW, accept_weaker=False)
+    assert publication.outcome is PublishOutcome.PUBLISHED
+    assert (publication.version.number, publication.version.effective_at) == (2, NOW)
+    assert publication.comparison.relation is ProtectionRelation.MORE_PROTECTIVE
 
 
 @pytest.mark.parametrize(
@@ -133,9 +136,9 @@ def test_a_weaker_version_needs_notice_and_acceptance(
             publish_version(adopted_register, looser, NOW, accept_weaker=accepted)
     assert len(adopted_register.versions()) == 1
     looser = draft(sample_terms(updated_on=TODAY + timedelta(days=30), **change))
-    done = publish_version(adopted_register, looser, NOW, accept_weaker=True)
-    assert done.version.effective_at == datetime(2026, 12, 22)  # noqa: DTZ001  # UTC
-    assert done.comparison.looser
+    publication = publish_version(adopted_register, looser, NOW, accept_weaker=True)
+    assert publication.version.effective_at == datetime(2026, 12, 22)  # noqa: DTZ001  # UTC
+    assert publication.comparison.looser
 
 
 def test_a_version_in_the_past_or_before_a_future_version_is_refused(adopted_register: Register) -> None:
@@ -158,10 +161,10 @@ def test_a_version_in_the_past_or_before_a_future_version_is_refused(adopted_reg
                 NOW,
                 accept_weaker=False,
             )
-    done = publish_version(
+    publication = publish_version(
         adopted_register, draft(sample_terms("2 days", TODAY + timedelta(days=10))), NOW, accept_weaker=False
     )
-    assert done.version.number == 3
+    assert publication.version.number == 3
 
 
 def test_each_declared_language_needs_a_document(adopted_register: Register) -> None:

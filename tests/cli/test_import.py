@@ -44,9 +44,9 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def beside(tmp_path: Path) -> Site:
+def other_site(tmp_path: Path) -> Site:
     """Give another folder, whose store a test compares with."""
-    folder = tmp_path / "beside"
+    folder = tmp_path / "other"
     folder.mkdir()
     return Site(folder)
 
@@ -117,30 +117,30 @@ def test_the_same_file_again_adds_nothing(site: Site) -> None:
     assert read_store(site) == before
 
 
-def test_a_grown_file_adds_only_its_new_lines(site: Site, beside: Site) -> None:
+def test_a_grown_file_adds_only_its_new_lines(site: Site, other_site: Site) -> None:
     """Only the new lines of a grown log count, and their views join the visits that they continue."""
     for end in (1, 7, 7, 33, 40):
         log = site.log("access.log", *LINES[:end])
         site.import_logs(log)
-    beside.import_logs(log)
-    assert read_store(site) == read_store(beside)
+    other_site.import_logs(log)
+    assert read_store(site) == read_store(other_site)
 
 
-@pytest.mark.parametrize("written", [1, 9, 40, 60, 100, -2, -1], ids=lambda n: f"{n} bytes written")
-@pytest.mark.parametrize("whole", [0, 39], ids=["first line", "last line"])
+@pytest.mark.parametrize("written_bytes", [1, 9, 40, 60, 100, -2, -1], ids=lambda n: f"{n} bytes written")
+@pytest.mark.parametrize("complete_lines", [0, 39], ids=["first line", "last line"])
 def test_an_unfinished_last_line_is_replaced_when_it_is_complete(
-    site: Site, beside: Site, written: int, whole: int
+    site: Site, other_site: Site, written_bytes: int, complete_lines: int
 ) -> None:
     """A last line that was read before it was complete counts once, in its complete form."""
-    log = site.log("access.log", *LINES[:whole], LINES[whole][:written])
+    log = site.log("access.log", *LINES[:complete_lines], LINES[complete_lines][:written_bytes])
     site.avowal("import", log, "--format", "combined")
-    assert site.rows("SELECT sum(lines) FROM logs") == [(whole + 1,)]
-    site.log("access.log", *LINES[: whole + 1])
+    assert site.rows("SELECT sum(lines) FROM logs") == [(complete_lines + 1,)]
+    site.log("access.log", *LINES[: complete_lines + 1])
     assert site.import_logs(log, "--format", "combined")["counts"]["lines"] == 0
     log.write_text(TEXT)
-    assert site.import_logs(log, "--format", "combined")["counts"]["lines"] == 40 - (whole + 1)
-    beside.import_logs(log)
-    assert read_store(site) == read_store(beside)
+    assert site.import_logs(log, "--format", "combined")["counts"]["lines"] == 40 - (complete_lines + 1)
+    other_site.import_logs(log)
+    assert read_store(site) == read_store(other_site)
 
 
 def test_an_unfinished_last_line_is_read_once(site: Site) -> None:
@@ -154,13 +154,13 @@ def test_an_unfinished_last_line_is_read_once(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", COMPRESSIONS)
-def test_compressed_logs_are_read(site: Site, beside: Site, name: str) -> None:
+def test_compressed_logs_are_read(site: Site, other_site: Site, name: str) -> None:
     """A compressed log gives the same result as the plain log."""
     log = site.folder / f"access.log.{name}"
     log.write_bytes(COMPRESSIONS[name](TEXT.encode()))
     assert site.import_logs(log)["counts"]["lines"] == 40
-    beside.import_logs(beside.log("access.log", TEXT))
-    assert read_store(site) == read_store(beside)
+    other_site.import_logs(other_site.log("access.log", TEXT))
+    assert read_store(site) == read_store(other_site)
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gz"])
@@ -183,15 +183,17 @@ def test_the_compressed_copy_of_a_known_log_adds_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_rotated_files_are_read_in_order_of_time(site: Site, beside: Site, order: tuple[int, ...]) -> None:
+def test_rotated_files_are_read_in_order_of_time(
+    site: Site, other_site: Site, order: tuple[int, ...]
+) -> None:
     """Files in any order are read from the oldest on, and give the same result as one file."""
     packed = site.folder / "access.log.2.gz"
     packed.write_bytes(gzip.compress("".join(LINES[:10]).encode()))
     files = [packed, site.log("access.log.1", *LINES[10:25]), site.log("access.log", *LINES[25:])]
     report = site.import_logs(*(files[number] for number in order))
     assert [file["name"] for file in report["file_reports"]] == list(map(str, files))
-    beside.import_logs(beside.log("access.log", TEXT))
-    assert read_store(site) == read_store(beside)
+    other_site.import_logs(other_site.log("access.log", TEXT))
+    assert read_store(site) == read_store(other_site)
 
 
 def test_a_log_that_begins_like_a_known_one_is_refused(site: Site) -> None:
@@ -229,7 +231,7 @@ def test_as_new_log_reads_a_log_that_begins_like_a_known_one(site: Site) -> None
 
 
 @pytest.mark.parametrize(
-    ("bad", "arguments", "status"),
+    ("unparsable", "arguments", "status"),
     [
         (1, [], 0),
         (2, [], 1),
@@ -239,12 +241,12 @@ def test_as_new_log_reads_a_log_that_begins_like_a_known_one(site: Site) -> None
     ],
 )
 def test_too_many_unparsable_lines_give_exit_status_1(
-    site: Site, bad: int, arguments: list[str], status: int
+    site: Site, unparsable: int, arguments: list[str], status: int
 ) -> None:
     """The exit status is 1 above `--max-unparsable-percent` (1 by default); the other lines are stored."""
-    lines = [line(minute / 10) for minute in range(100 - bad)] + ["rubbish\n"] * bad
+    lines = [line(minute / 10) for minute in range(100 - unparsable)] + ["rubbish\n"] * unparsable
     assert site.avowal("import", site.log("access.log", *lines), *arguments).status == status
-    assert site.rows("SELECT count(*) FROM requests") == [(100 - bad,)]
+    assert site.rows("SELECT count(*) FROM requests") == [(100 - unparsable,)]
 
 
 def test_an_empty_file_is_not_an_error(site: Site) -> None:
@@ -270,7 +272,7 @@ def test_folders_and_missing_files_are_refused(site: Site, path: str, code: str)
     assert not site.data.exists()
 
 
-def test_a_truncated_gz_file_is_read_up_to_its_end(site: Site, beside: Site) -> None:
+def test_a_truncated_gz_file_is_read_up_to_its_end(site: Site, other_site: Site) -> None:
     """A truncated compressed log is reported with exit status 1, its lines are stored, and the whole file adds the rest."""
     lines = [line(n / 60, f"/{random.Random(n).random()}") for n in range(4000)]
     packed = gzip.compress("".join(lines).encode())
@@ -283,8 +285,8 @@ def test_a_truncated_gz_file_is_read_up_to_its_end(site: Site, beside: Site) -> 
     assert 500 < count < 4000
     log.write_bytes(packed)
     site.import_logs(log)
-    beside.import_logs(log)
-    assert read_store(site) == read_store(beside)
+    other_site.import_logs(log)
+    assert read_store(site) == read_store(other_site)
 
 
 def test_a_damaged_compressed_file_is_read_up_to_the_damage(site: Site) -> None:
@@ -341,15 +343,15 @@ def test_an_overlong_line_does_not_affect_other_lines(site: Site, megabytes: int
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
-def test_other_encodings_are_read(site: Site, beside: Site, encoding: str) -> None:
+def test_other_encodings_are_read(site: Site, other_site: Site, encoding: str) -> None:
     """A log in UTF-16, or with a byte order mark, gives the same result as the plain log."""
     mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
     log = site.folder / "access.log"
     log.write_bytes(mark + TEXT.encode(encoding))
     site.import_logs(log)
-    beside.import_logs(beside.log("access.log", TEXT))
+    other_site.import_logs(other_site.log("access.log", TEXT))
     tables = [name for name in read_store(site) if name != "unparsable_lines"]
-    assert read_store(site, tables) == read_store(beside, tables)
+    assert read_store(site, tables) == read_store(other_site, tables)
 
 
 def test_latin_1_is_read(site: Site) -> None:
@@ -410,13 +412,13 @@ def test_a_log_of_unknown_format_is_refused(site: Site) -> None:
     ],
     ids=["name", "LogFormat", "LogFormat with escapes", "log_format"],
 )
-def test_a_format_can_be_named_or_given_as_a_directive(site: Site, beside: Site, log_format: str) -> None:
+def test_a_format_can_be_named_or_given_as_a_directive(site: Site, other_site: Site, log_format: str) -> None:
     """The name of a format, an Apache LogFormat and an nginx log_format read the same log the same way."""
     log = site.log("access.log", TEXT)
     report = site.import_logs(log, "--format", log_format)
     assert (report["format"], report["file_reports"][0]["confidence"]) == (log_format, None)
-    beside.import_logs(log)
-    assert read_store(site) == read_store(beside)
+    other_site.import_logs(log)
+    assert read_store(site) == read_store(other_site)
     log.write_text(TEXT + line(99))
     assert site.import_logs(log)["counts"]["lines"] == 1
 
@@ -503,11 +505,11 @@ def test_commands_work_in_subfolders(site: Site) -> None:
     """The settings of the folder are found from any folder below it."""
     site.init()
     log = site.log("access.log", TEXT)
-    below = site.folder / "logs" / "2026"
-    below.mkdir(parents=True)
-    Site(below).import_logs(log)
+    subfolder = site.folder / "logs" / "2026"
+    subfolder.mkdir(parents=True)
+    Site(subfolder).import_logs(log)
     assert (site.data / "avowal.duckdb").exists()
-    assert not (below / "data").exists()
+    assert not (subfolder / "data").exists()
 
 
 def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
@@ -515,14 +517,14 @@ def test_changed_terms_are_a_draft_until_they_are_published(site: Site) -> None:
     site.init()
     log = site.log("access.log", TEXT)
     terms = site.folder / "policy" / "terms.toml"
-    adopted = terms.read_text()
-    terms.write_text(adopted.replace('full = "7 days"', 'full = "9 days"', 1))
+    adopted_text = terms.read_text()
+    terms.write_text(adopted_text.replace('full = "7 days"', 'full = "9 days"', 1))
     assert site.avowal("report").status == 0  # whoever merely looks takes nothing into force
-    terms.write_text(adopted)
+    terms.write_text(adopted_text)
     site.import_logs(log)
-    terms.write_text(f"# The same promise.\n{adopted}")
+    terms.write_text(f"# The same promise.\n{adopted_text}")
     assert site.avowal("import", log).err == ""
-    terms.write_text(adopted.replace('"bytes", ', "", 1))
+    terms.write_text(adopted_text.replace('"bytes", ', "", 1))
     log.write_text(TEXT + line(99))
     result = site.avowal("import", log)
     assert result.status == 0
@@ -590,13 +592,13 @@ def test_file_names_are_printed_without_markup(site: Site, name: str) -> None:
     assert f"{log}: byte" in result.out
 
 
-def test_imports_of_several_logs_add_up(site: Site, beside: Site) -> None:
+def test_imports_of_several_logs_add_up(site: Site, other_site: Site) -> None:
     """Logs of the same period, imported one after the other, give the same visits as one log of all."""
-    whole = [line(n, f"/{n}", address=f"192.0.2.{n % 3}") for n in range(60)]
+    lines = [line(n, f"/{n}", address=f"192.0.2.{n % 3}") for n in range(60)]
     for part in range(4):
-        site.import_logs(site.log(f"{part}.log", *whole[part::4]))
-    beside.import_logs(beside.log("access.log", *whole))
-    assert read_store(site) == read_store(beside)
+        site.import_logs(site.log(f"{part}.log", *lines[part::4]))
+    other_site.import_logs(other_site.log("access.log", *lines))
+    assert read_store(site) == read_store(other_site)
 
 
 def test_virtual_hosts_have_separate_visits(site: Site) -> None:
@@ -630,9 +632,9 @@ def test_lines_too_old_for_the_terms_are_dropped(site: Site) -> None:
     kept_times = '"response-time"]\nkeep = { full = "forever" }'
     site.init((kept_times, kept_times.replace("forever", "30 days")))
     now = datetime.now(UTC).replace(tzinfo=None)
-    young, old = now - timedelta(days=2), NOON.replace(year=2020)
+    recent, old = now - timedelta(days=2), NOON.replace(year=2020)
     report = site.import_logs(
-        site.log("access.log", line(0, start=young), line(0, start=old), line(1, start=old))
+        site.log("access.log", line(0, start=recent), line(0, start=old), line(1, start=old))
     )
     assert (report["counts"]["requests"], report["counts"]["dropped"]) == (1, {"too-old": 2})
     assert "2 dropped: too-old" in site.avowal("import", site.log("b.log", *[line(1, start=old)] * 2)).out

@@ -18,10 +18,10 @@ TODAY = datetime.now(UTC).replace(tzinfo=None)
 @make_once
 def site_with_old_policy(folder: Path) -> Site:
     """Make a site whose policy is 60 days old."""
-    made = Site(folder).init()
-    change(made, ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=60)).date()}"))
-    assert made.avowal("policy", "adopt").status == 0
-    return made
+    site = Site(folder).init()
+    change(site, ("updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=60)).date()}"))
+    assert site.avowal("policy", "adopt").status == 0
+    return site
 
 
 @pytest.fixture
@@ -47,13 +47,15 @@ def publish(site: Site, *changes: tuple[str, str]) -> None:
     assert result.status == 0, result.err
 
 
-def seen(moment: datetime, path: str, address: str = "192.0.2.1") -> str:
+def write_view(moment: datetime, path: str, address: str = "192.0.2.1") -> str:
     return line(0, path, start=moment, address=address)
 
 
 def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
     """After the retention of pages is limited to ten days, older pages are hidden at once, and never admitted again."""
-    log = site.log("access.log", *(seen(TODAY - timedelta(days=days), f"/{days}") for days in (40, 20, 5)))
+    log = site.log(
+        "access.log", *(write_view(TODAY - timedelta(days=days), f"/{days}") for days in (40, 20, 5))
+    )
     site.import_logs(log)
     assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/40", "/20", "/5"}
     retention = f'categories = {PATHS}\nkeep = {{ full = "forever" }}'
@@ -61,10 +63,13 @@ def test_a_stricter_version_protects_old_records_at_once(site: Site) -> None:
     report = site.report("pages")
     assert {row["page_path"] for row in report["tables"]["pages"]} == {"/5"}
     assert report["excluded"]["hidden_rows"] == 2
-    late = site.import_logs(
-        site.log("late.log", *(seen(TODAY - timedelta(days=days), f"/late-{days}") for days in (30, 4)))
+    report_of_late_log = site.import_logs(
+        site.log("late.log", *(write_view(TODAY - timedelta(days=days), f"/late-{days}") for days in (30, 4)))
     )
-    assert (late["counts"]["requests"], late["counts"]["dropped"]) == (1, {"too-old": 1})
+    assert (report_of_late_log["counts"]["requests"], report_of_late_log["counts"]["dropped"]) == (
+        1,
+        {"too-old": 1},
+    )
     assert site.rows("SELECT DISTINCT version, governing FROM requests") == [(1, 1)]
 
 
@@ -75,7 +80,7 @@ def test_a_looser_version_does_not_affect_old_records(site: Site) -> None:
     assert site_two.avowal("policy", "adopt").status == 0
     publish(site_two, (ADDRESSES, ADDRESSES.replace("7 days", "30 days")))
     before, after = TODAY - timedelta(days=8), datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
-    site_two.import_logs(site.log("access.log", seen(before, "/before"), seen(after, "/after")))
+    site_two.import_logs(site.log("access.log", write_view(before, "/before"), write_view(after, "/after")))
     requests = duck(site_two, "SELECT page_path, ip_address, version FROM requests ORDER BY page_path")
     assert requests == [("/after", "192.0.2.1", 2), ("/before", "192.0.2.0/24", 1)]
 
@@ -90,7 +95,7 @@ def duck(site: Site, sql: str) -> list[tuple[object, ...]]:
 
 def test_a_category_that_a_later_version_drops_is_hidden_everywhere(site: Site) -> None:
     """After a version that collects no referrers, reports show none of old visits, and none is admitted."""
-    site.import_logs(site.log("access.log", seen(TODAY - timedelta(days=5), "/")))
+    site.import_logs(site.log("access.log", write_view(TODAY - timedelta(days=5), "/")))
     assert site.report("sources")["notes"] == []
     referrers = '[[collect]]\ncategories = ["referrer"]\nkeep = { page = "forever" }\nfor = ["availability", "performance", "content", "abuse"]\n'
     publish(site, (referrers, ""))
@@ -106,13 +111,13 @@ def test_a_category_that_a_later_version_drops_is_hidden_everywhere(site: Site) 
 def test_a_visit_across_a_publication_has_views_of_both_versions(site: Site) -> None:
     """Each view has the version in force at its time; the visit has the lowest of them."""
     publish(site, (ADDRESSES, ADDRESSES.replace("7 days", "6 days")))
-    (at,) = [
+    (effective_at,) = [
         version["effective_at"]
         for version in site.avowal("policy", "history", "--json").json()
         if version["version"] == 2
     ]
-    moment = datetime.fromisoformat(at).replace(microsecond=0)
-    views = [seen(moment + timedelta(seconds=seconds), f"/{seconds}") for seconds in (-60, -1, 1, 5)]
+    moment = datetime.fromisoformat(effective_at).replace(microsecond=0)
+    views = [write_view(moment + timedelta(seconds=seconds), f"/{seconds}") for seconds in (-60, -1, 1, 5)]
     site.import_logs(site.log("access.log", *views))
     assert site.rows("SELECT page_path, version FROM views ORDER BY view_time") == [
         ("/-60", 1),
@@ -139,7 +144,7 @@ def test_a_scheduled_version_applies_from_its_day(site: Site) -> None:
     assert result.json()["looser"] == [
         "ip-address, full: kept 30 days, was 7 days; for abuse, availability, content, performance"
     ]
-    site.import_logs(site.log("access.log", seen(TODAY - timedelta(days=8), "/")))
+    site.import_logs(site.log("access.log", write_view(TODAY - timedelta(days=8), "/")))
     assert site.rows("SELECT DISTINCT ip_address, version FROM requests") == [("192.0.2.0/24", 1)]
     assert "(scheduled)" in site.avowal("policy", "history").out
     assert site.avowal("policy", "withdraw", "1").status == 1
@@ -150,11 +155,11 @@ def test_a_scheduled_version_applies_from_its_day(site: Site) -> None:
 def test_pages_show_the_published_version(site: Site) -> None:
     """The pages show the published document, terms and identity, whatever the folder contains by now."""
     document = next((site.folder / "policy").glob("*.md"))
-    published = document.read_bytes()
+    document_bytes = document.read_bytes()
     document.write_text("---\ntitle: Draft\n---\nNothing.\n")
     result = site.avowal("policy", "page", "--output-folder", "out", "--json")
     assert result.json()["version"] == 1
-    assert (site.folder / "out" / "privacy.en.md").read_bytes() == published
+    assert (site.folder / "out" / "privacy.en.md").read_bytes() == document_bytes
     identity = site.avowal("policy", "history", "--json").json()[0]["identity"]
     assert sha256((site.folder / "out" / "terms.json").read_bytes()).hexdigest() == identity
     assert identity in (site.folder / "out" / "privacy.en.html").read_text()
@@ -163,7 +168,7 @@ def test_pages_show_the_published_version(site: Site) -> None:
 
 def test_a_folder_without_its_register_is_refused(site: Site) -> None:
     """A store whose register is lost is refused with a hint, and no new register is created."""
-    log = site.log("access.log", seen(TODAY, "/"))
+    log = site.log("access.log", write_view(TODAY, "/"))
     site.import_logs(log)
     for file in site.data.glob("register.sqlite*"):
         file.unlink()

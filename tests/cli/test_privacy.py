@@ -86,22 +86,22 @@ def make_log(age: timedelta) -> str:
 
 
 @dataclass(frozen=True)
-class World:
+class SearchedSite:
     """A site, and every folder that a command of it could write to; the log is outside of them."""
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def made(cls, root: Path, *changes: tuple[str, str], age: timedelta = timedelta()) -> "World":
+    def create(cls, root: Path, *changes: tuple[str, str], age: timedelta = timedelta()) -> "SearchedSite":
         """Make the folders, the terms with changes, and the log."""
         names = {"HOME": "home", "TMPDIR": "temporary", "XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "share"}
-        world = cls(root / "world", {key: str(root / "world" / name) for key, name in names.items()})
+        searched = cls(root / "world", {key: str(root / "world" / name) for key, name in names.items()})
         for folder in ("site", *names.values()):
-            (world.root / folder).mkdir(parents=True)
-        world.site.init(*changes, settings='[collect]\nlog_format = "combined"\n')
-        world.log.write_text(make_log(age), encoding="utf-8")
-        return world
+            (searched.root / folder).mkdir(parents=True)
+        searched.site.init(*changes, settings='[collect]\nlog_format = "combined"\n')
+        searched.log.write_text(make_log(age), encoding="utf-8")
+        return searched
 
     @property
     def site(self) -> Site:
@@ -188,62 +188,62 @@ query, too, so that it is let in with that."""
 
 
 @pytest.fixture(params=CASES)
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[World, set[str]]:
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[SearchedSite, set[str]]:
     changes, age, allowed = CASES[request.param]
-    return World.made(tmp_path, *changes, age=age), allowed
+    return SearchedSite.create(tmp_path, *changes, age=age), allowed
 
 
 def test_the_search_finds_every_marker(tmp_path: Path) -> None:
     """The search that the other tests rely on finds every marker in a file, in a table and in a segment."""
     everything = set(TEXTS) - {"network"}
-    world = World.made(tmp_path)
-    assert find_markers(*world.left_behind()) == set()
+    searched = SearchedSite.create(tmp_path)
+    assert find_markers(*searched.left_behind()) == set()
     text = make_log(timedelta())
-    (world.root / "temporary" / "forgotten").write_text(text)
-    assert find_markers(*world.left_behind()) == everything
-    (world.root / "temporary" / "forgotten").write_bytes(socket.inet_pton(socket.AF_INET6, V6))
-    assert find_markers(*world.left_behind()) == {"address"}
-    (world.root / "temporary" / "forgotten").unlink()
+    (searched.root / "temporary" / "forgotten").write_text(text)
+    assert find_markers(*searched.left_behind()) == everything
+    (searched.root / "temporary" / "forgotten").write_bytes(socket.inet_pton(socket.AF_INET6, V6))
+    assert find_markers(*searched.left_behind()) == {"address"}
+    (searched.root / "temporary" / "forgotten").unlink()
     lines = pl.DataFrame({"line": text.splitlines()})
-    lines.write_parquet(world.root / "home" / "x.parquet", compression="zstd")
-    assert find_markers(*world.left_behind()) == everything
-    (world.root / "home" / "x.parquet").unlink()
-    with duckdb.connect(world.root / "home" / "x.duckdb") as store:
+    lines.write_parquet(searched.root / "home" / "x.parquet", compression="zstd")
+    assert find_markers(*searched.left_behind()) == everything
+    (searched.root / "home" / "x.parquet").unlink()
+    with duckdb.connect(searched.root / "home" / "x.duckdb") as store:
         store.execute(
             "CREATE TABLE forgotten AS SELECT unnest($1) AS line", [text.replace("\0", "").splitlines()]
         )
-    assert find_markers(*world.left_behind()) == everything
+    assert find_markers(*searched.left_behind()) == everything
 
 
-def test_an_import_leaves_only_admitted_data(case: tuple[World, set[str]]) -> None:
+def test_an_import_leaves_only_admitted_data(case: tuple[SearchedSite, set[str]]) -> None:
     """Under any terms and at any age, files and messages contain the admitted data and nothing else of the log."""
-    world, allowed = case
-    result = world.avowal("import", world.log, "--max-unparsable-percent", "100")
+    searched, allowed = case
+    result = searched.avowal("import", searched.log, "--max-unparsable-percent", "100")
     assert result.returncode == 0, result.stderr
-    assert find_markers(*world.left_behind()) == allowed
+    assert find_markers(*searched.left_behind()) == allowed
     assert find_markers(result.stdout, result.stderr) == set()
-    ((requests, letters),) = world.site.rows(
+    ((requests, unparsable_lines),) = searched.site.rows(
         "SELECT (SELECT count(*) FROM requests), (SELECT count(*) FROM unparsable_lines)"
     )
     assert requests >= 60
-    assert letters >= 10
+    assert unparsable_lines >= 10
 
 
 def test_admitted_data_is_found_in_the_bytes(tmp_path: Path) -> None:
     """Admitted data is found in the plain bytes of the files, so that a search for other data is meaningful."""
-    world = World.made(tmp_path)
-    world.avowal("import", world.log, "--max-unparsable-percent", "100")
-    assert {"path", "referrer"} <= find_markers(world.raw()) <= BY_DEFAULT
+    searched = SearchedSite.create(tmp_path)
+    searched.avowal("import", searched.log, "--max-unparsable-percent", "100")
+    assert {"path", "referrer"} <= find_markers(searched.raw()) <= BY_DEFAULT
 
 
 def test_unparsable_lines_are_printed_only_to_standard_output(tmp_path: Path) -> None:
     """`--show-unparsable` prints markers to standard output, and none to standard error or to a file."""
-    world = World.made(tmp_path)
+    searched = SearchedSite.create(tmp_path)
     for _ in range(2):
-        result = world.avowal("import", world.log, "--show-unparsable")
+        result = searched.avowal("import", searched.log, "--show-unparsable")
         assert find_markers(result.stdout) >= NEVER | {"query", "address"}
         assert find_markers(result.stderr) == set()
-        assert find_markers(*world.left_behind()) == BY_DEFAULT
+        assert find_markers(*searched.left_behind()) == BY_DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -252,53 +252,53 @@ def test_unparsable_lines_are_printed_only_to_standard_output(tmp_path: Path) ->
 )
 def test_no_message_quotes_a_log(tmp_path: Path, arguments: list[str]) -> None:
     """No message of an import, in any format, quotes the log."""
-    world = World.made(tmp_path)
-    result = world.avowal("import", world.log, *arguments)
+    searched = SearchedSite.create(tmp_path)
+    result = searched.avowal("import", searched.log, *arguments)
     assert result.returncode in {0, 1}, result.stderr
     assert b"Traceback" not in result.stderr
     assert find_markers(result.stdout, result.stderr) == set()
-    assert find_markers(*world.left_behind()) <= BY_DEFAULT
+    assert find_markers(*searched.left_behind()) <= BY_DEFAULT
 
 
 def test_reports_show_only_paths_and_sites(tmp_path: Path) -> None:
     """No report contains an address, a query string, a user or a user agent."""
-    world = World.made(tmp_path)
-    world.avowal("import", world.log, "--max-unparsable-percent", "100")
+    searched = SearchedSite.create(tmp_path)
+    searched.avowal("import", searched.log, "--max-unparsable-percent", "100")
     for name in ("pages", "sources", "technology", "availability"):
-        result = world.avowal("report", name, "--json")
+        result = searched.avowal("report", name, "--json")
         assert result.returncode == 0
         assert find_markers(result.stdout, result.stderr) <= {"path"}
 
 
-def test_segments_for_the_owner_contain_only_admitted_data(case: tuple[World, set[str]]) -> None:
+def test_segments_for_the_owner_contain_only_admitted_data(case: tuple[SearchedSite, set[str]]) -> None:
     """An import that passes segments to the owner of the folder leaves only admitted data on disk."""
-    world, allowed = case
-    with world.site.start("follow", "other.log") as follow:
+    searched, allowed = case
+    with searched.site.start("follow", "other.log") as follow:
         follow.wait_for("following")
-        result = world.avowal("import", world.log, "--max-unparsable-percent", "100")
+        result = searched.avowal("import", searched.log, "--max-unparsable-percent", "100")
         assert result.returncode == 0, result.stderr
-        assert find_markers(*world.left_behind()) == allowed
+        assert find_markers(*searched.left_behind()) == allowed
         assert follow.end(signal.SIGTERM) == 0
         assert find_markers(follow.read_output().encode(), result.stdout, result.stderr) == set()
-    assert find_markers(*world.left_behind()) == allowed
+    assert find_markers(*searched.left_behind()) == allowed
 
 
-def test_following_a_log_leaves_only_admitted_data(case: tuple[World, set[str]]) -> None:
+def test_following_a_log_leaves_only_admitted_data(case: tuple[SearchedSite, set[str]]) -> None:
     """A follower that is stopped or killed leaves only admitted data, and prints none of it."""
-    world, allowed = case
+    searched, allowed = case
     name = TEXTS["path"][0]
     for stop in (signal.SIGKILL, signal.SIGTERM):
-        with world.site.start("follow", world.log) as follow:
+        with searched.site.start("follow", searched.log) as follow:
             follow.wait_for("following")
 
             def is_in() -> bool:
-                result = world.avowal("report", "pages", "--json")
+                result = searched.avowal("report", "pages", "--json")
                 return name in result.stdout.decode()
 
             wait_until(is_in, "views of the marked page")
             follow.end(stop)
             assert find_markers(follow.read_output().encode()) == set()
-        assert find_markers(*world.left_behind()) == allowed
+        assert find_markers(*searched.left_behind()) == allowed
 
 
 KILLS = [
@@ -320,40 +320,40 @@ KILLS = [
 
 
 @pytest.mark.parametrize(
-    ("role", "moment", "guest", "there"), KILLS, ids=[f"{kill[0]} {kill[1]}" for kill in KILLS]
+    ("role", "moment", "has_owner", "required"), KILLS, ids=[f"{kill[0]} {kill[1]}" for kill in KILLS]
 )
 def test_a_killed_import_leaves_only_admitted_data(
-    tmp_path: Path, role: str, moment: str, guest: bool, there: set[str]
+    tmp_path: Path, role: str, moment: str, has_owner: bool, required: set[str]
 ) -> None:
     """The segments and the write-ahead log of a killed process contain only admitted data."""
-    world = World.made(tmp_path)
+    searched = SearchedSite.create(tmp_path)
     scene = {
-        "folder": str(world.site.folder),
-        "arguments": [str(world.log), "--max-unparsable-percent", "100"],
-        "environment": world.environment,
+        "folder": str(searched.site.folder),
+        "arguments": [str(searched.log), "--max-unparsable-percent", "100"],
+        "environment": searched.environment,
         "imports": [(moment, 1) if role == "import" else ("", 0)],
-        **({"owner": (moment, 1) if role == "owner" else ("", 0)} if guest else {}),
+        **({"owner": (moment, 1) if role == "owner" else ("", 0)} if has_owner else {}),
     }
     result = subprocess.run(
         [sys.executable, str(FAULTS)], input=json.dumps(scene), capture_output=True, text=True, check=True
     )
-    ended = json.loads(result.stdout)
-    assert (ended["owner"] if role == "owner" else ended["imports"][0]) == -9
-    found = find_markers(*world.left_behind())
-    assert there <= found <= BY_DEFAULT
+    statuses = json.loads(result.stdout)
+    assert (statuses["owner"] if role == "owner" else statuses["imports"][0]) == -9
+    markers = find_markers(*searched.left_behind())
+    assert required <= markers <= BY_DEFAULT
     assert find_markers(result.stderr.encode()) == set()
 
 
 def test_the_environment_moves_no_data_elsewhere(tmp_path: Path) -> None:
     """An import leaves no file outside its data folder and its keys folder."""
-    world = World.made(tmp_path)
-    before = {path for path in world.root.rglob("*") if path.is_file()}
-    world.avowal("import", world.log, "--max-unparsable-percent", "100")
-    made = {path.relative_to(world.root) for path in world.root.rglob("*") if path.is_file()} - {
-        path.relative_to(world.root) for path in before
+    searched = SearchedSite.create(tmp_path)
+    before = {path for path in searched.root.rglob("*") if path.is_file()}
+    searched.avowal("import", searched.log, "--max-unparsable-percent", "100")
+    new_files = {path.relative_to(searched.root) for path in searched.root.rglob("*") if path.is_file()} - {
+        path.relative_to(searched.root) for path in before
     }
-    assert {path.parts[:2] for path in made} == {("site", "data"), ("site", "keys")}
-    assert {path.name for path in made if "keys" in path.parts} == {
+    assert {path.parts[:2] for path in new_files} == {("site", "data"), ("site", "keys")}
+    assert {path.name for path in new_files if "keys" in path.parts} == {
         "ledger.checkpoint",
         "ledger.key",
         "salts.json",
@@ -361,4 +361,4 @@ def test_the_environment_moves_no_data_elsewhere(tmp_path: Path) -> None:
         "log.key",
     }
     with contextlib.suppress(FileNotFoundError):
-        assert not list((world.site.data / "spill").iterdir())
+        assert not list((searched.site.data / "spill").iterdir())

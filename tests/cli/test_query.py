@@ -18,15 +18,15 @@ PAGES = "SELECT page_path, count(*) AS n FROM views GROUP BY ALL ORDER BY n DESC
 @make_once
 def site_with_addresses_for_abuse(folder: Path) -> Site:
     """Make a site whose addresses are for abuse alone."""
-    made = Site(folder).init()
-    terms = made.folder / "policy" / "terms.toml"
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
     head, keep, rest = terms.read_text().partition('keep = { full = "7 days", prefix = "90 days" }')
     assert keep
     terms.write_text(head + keep + rest.replace(ADDRESSES, 'for = ["abuse"]', 1))
-    made.import_logs(
-        made.log("a.log", *(line(n, f"/{n % 2}", start=DAY, address=f"192.0.2.{n}") for n in range(5)))
+    site.import_logs(
+        site.log("a.log", *(line(n, f"/{n % 2}", start=DAY, address=f"192.0.2.{n}") for n in range(5)))
     )
-    return made
+    return site
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def test_a_query_is_answered_for_its_purpose(site: Site) -> None:
     assert "/0" in site.avowal("query", PAGES, "--purpose", "content").out
     rows = list(csv.reader(io.StringIO(site.avowal("query", PAGES, "--purpose", "content", "--csv").out)))
     assert rows == [["page_path", "n"], ["/0", "3"], ["/1", "2"]]
-    explained = site.avowal("query", PAGES, "--purpose", "content", "--explain", "--json").json()
-    assert explained["sql"].startswith("SELECT page_path, COUNT(*) AS n FROM views")
-    assert explained["rows"] is None
+    explanation = site.avowal("query", PAGES, "--purpose", "content", "--explain", "--json").json()
+    assert explanation["sql"].startswith("SELECT page_path, COUNT(*) AS n FROM views")
+    assert explanation["rows"] is None
 
 
 def test_a_column_for_another_purpose_is_refused(site: Site) -> None:
@@ -88,13 +88,13 @@ def test_an_unknown_purpose_is_noted(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "code"),
+    ("arguments", "status", "code"),
     [
         (("SELECT 1", "--purpose", "content", "--json", "--csv"), 2, "conflicting-options"),
         (("DROP TABLE requests", "--purpose", "content"), 1, "query-not-allowed"),
     ],
 )
-def test_an_invalid_query_is_refused(site: Site, words: tuple[str, ...], status: int, code: str) -> None:
+def test_an_invalid_query_is_refused(site: Site, arguments: tuple[str, ...], status: int, code: str) -> None:
     """An invalid query is refused with its exit status and code."""
-    result = site.avowal("query", *words)
+    result = site.avowal("query", *arguments)
     assert (result.status, result.code) == (status, code), result.err

@@ -15,18 +15,18 @@ ADDRESS = "203.0.113.77"
 @make_once
 def site_with_stricter_version(folder: Path) -> Site:
     """Make a site whose second version keeps addresses whole for two days, and one that came four days ago."""
-    made = Site(folder).init()
-    terms = made.folder / "policy" / "terms.toml"
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
     old = f"updated = {(TODAY - timedelta(days=40)).date()}"
     terms.write_text(terms.read_text().replace("updated = 2026-11-22", old))
-    assert made.avowal("policy", "adopt").status == 0
-    log = made.log("a.log", *(line(n, start=TODAY - timedelta(days=4), address=ADDRESS) for n in range(50)))
-    made.import_logs(log)
+    assert site.avowal("policy", "adopt").status == 0
+    log = site.log("a.log", *(line(n, start=TODAY - timedelta(days=4), address=ADDRESS) for n in range(50)))
+    site.import_logs(log)
     log.unlink()
     text = terms.read_text().replace(old, f"updated = {datetime.now(UTC).date()}")
     terms.write_text(text.replace('full = "7 days", prefix', 'full = "2 days", prefix', 1))
-    assert made.avowal("policy", "publish").status == 0
-    return made
+    assert site.avowal("policy", "publish").status == 0
+    return site
 
 
 @pytest.fixture

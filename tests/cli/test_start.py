@@ -11,11 +11,11 @@ from support.site import AVOWAL, Site
 FULL = Path("/dev/full")
 
 
-def run_process(site: Site, *words: str, output: str) -> "subprocess.CompletedProcess[str]":
+def run_process(site: Site, *arguments: str, output: str) -> "subprocess.CompletedProcess[str]":
     """Run a command as a process of its own, with its output to a place."""
     with Path(output).open("w") as out:
         return subprocess.run(
-            [AVOWAL, *words], cwd=site.folder, stdout=out, stderr=subprocess.PIPE, text=True, check=False
+            [AVOWAL, *arguments], cwd=site.folder, stdout=out, stderr=subprocess.PIPE, text=True, check=False
         )
 
 
@@ -24,25 +24,25 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path).init()
 
 
-@pytest.mark.parametrize(("words", "status"), [(("policy", "check"), 0), (("report", "none"), 2)])
+@pytest.mark.parametrize(("arguments", "status"), [(("policy", "check"), 0), (("report", "none"), 2)])
 def test_a_command_ends_with_its_status_and_all_of_its_output(
-    site: Site, words: tuple[str, ...], status: int
+    site: Site, arguments: tuple[str, ...], status: int
 ) -> None:
     """All output is written, although the interpreter is not finalized."""
     output = site.folder / "output.txt"
-    ended = run_process(site, *words, output=str(output))
-    assert ended.returncode == status
-    assert output.read_text() == site.avowal(*words, wide=False).out
-    assert "Traceback" not in ended.stderr
+    result = run_process(site, *arguments, output=str(output))
+    assert result.returncode == status
+    assert output.read_text() == site.avowal(*arguments, wide=False).out
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 def test_output_that_cannot_be_written_is_an_error(site: Site) -> None:
     """A full disk gives a message and exit status 1."""
-    ended = run_process(site, "policy", "show", "--json", output=str(FULL))
-    assert ended.returncode == 1
-    assert "No space left on device" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    result = run_process(site, "policy", "show", "--json", output=str(FULL))
+    assert result.returncode == 1
+    assert "No space left on device" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_closed_pipe_ends_the_command_silently(site: Site) -> None:
@@ -60,19 +60,19 @@ def test_a_closed_pipe_ends_the_command_silently(site: Site) -> None:
 @pytest.mark.parametrize(("command", "other"), [("report", "serving"), ("policy", "querying")])
 def test_a_command_imports_no_other_command(command: str, other: str) -> None:
     """A command does not import the modules of other commands."""
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-X", "importtime", AVOWAL, command, "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert f"avowal {command}" in ended.stdout
-    assert "avowal.app.session" in ended.stderr
-    assert f"avowal.cli.{other}" not in ended.stderr
+    assert f"avowal {command}" in result.stdout
+    assert "avowal.app.session" in result.stderr
+    assert f"avowal.cli.{other}" not in result.stderr
 
 
 def test_an_unknown_command_is_refused_with_the_nearest(site: Site) -> None:
     """The hint at an unknown command names the nearest command."""
-    ended = site.avowal("reprot", wide=False)
-    assert ended.status == 2
-    assert "report" in ended.err
+    result = site.avowal("reprot", wide=False)
+    assert result.status == 2
+    assert "report" in result.err

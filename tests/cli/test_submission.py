@@ -18,10 +18,10 @@ VISITOR = "0123456789abcdef"
 
 @make_once
 def site_with_form(folder: Path) -> Site:
-    made = Site(folder).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
-    terms = made.folder / "policy" / "terms.toml"
+    site = Site(folder).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
+    terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + ORDER_FORM)
-    return made
+    return site
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_parent_stands_for_all_its_purposes(site: Site, reference: str) -> Non
 
 def test_an_objection_stops_releases_for_the_requested_function(site: Site, reference: str) -> None:
     """A submission is not released for a purpose to which the sender objects."""
-    words = (
+    options = (
         "--ground",
         "requested-function",
         "--recipient",
@@ -80,9 +80,9 @@ def test_an_objection_stops_releases_for_the_requested_function(site: Site, refe
         "--categories",
         "person-name",
     )
-    assert site.avowal("disclose", *words, "--dry-run").status == 0
+    assert site.avowal("disclose", *options, "--dry-run").status == 0
     assert object_to(site, reference, "requested-service").status == 0
-    result = site.avowal("disclose", *words, "--dry-run")
+    result = site.avowal("disclose", *options, "--dry-run")
     assert (result.status, result.code) == (1, "subject-objects")
 
 

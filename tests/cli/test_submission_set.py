@@ -31,13 +31,15 @@ for = ["requested-service"]
 
 @make_once
 def site_with_forms(folder: Path) -> Site:
-    made = Site(folder).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
-    terms = made.folder / "policy" / "terms.toml"
+    site = Site(folder).init(("2026-11-22", f"{(NOW - timedelta(40)).date()}"))
+    terms = site.folder / "policy" / "terms.toml"
     terms.write_text(terms.read_text() + ORDER_FORM + NOTE)
-    for name, more in (("anna", ()), ("ben", ()), ("bot", ("--automated",))):
-        result = made.avowal("user", "add", name, "--purposes", "requested-service,content", *more, "--json")
-        assert result.json()["is_automated"] is bool(more)
-    return made
+    for name, options in (("anna", ()), ("ben", ()), ("bot", ("--automated",))):
+        result = site.avowal(
+            "user", "add", name, "--purposes", "requested-service,content", *options, "--json"
+        )
+        assert result.json()["is_automated"] is bool(options)
+    return site
 
 
 @pytest.fixture
@@ -50,15 +52,15 @@ def reference(site: Site) -> str:
     return add(site, "order", "--field", "name=Ann Example", "--visitor", VISITOR)
 
 
-def add(site: Site, form: str, *words: str) -> str:
-    result = site.avowal("submission", "add", form, "--channel", "letter", *words, "--json")
+def add(site: Site, form: str, *options: str) -> str:
+    result = site.avowal("submission", "add", form, "--channel", "letter", *options, "--json")
     assert result.status == 0, result.err
     reference: str = result.json()["reference"]
     return reference
 
 
-def restrict(site: Site, *words: str) -> CommandResult:
-    return site.avowal("submission", "set", *words, "--channel", "letter", "--json")
+def restrict(site: Site, *options: str) -> CommandResult:
+    return site.avowal("submission", "set", *options, "--channel", "letter", "--json")
 
 
 def show(site: Site, reference: str, reader: str = "operator") -> CommandResult:
@@ -66,9 +68,9 @@ def show(site: Site, reference: str, reader: str = "operator") -> CommandResult:
 
 
 def list_submissions(
-    site: Site, *words: str, reader: str = "anna", purpose: str = "content"
+    site: Site, *options: str, reader: str = "anna", purpose: str = "content"
 ) -> list[dict[str, Any]]:
-    result = site.avowal("submission", "list", *words, "--purpose", purpose, "--as", reader, "--json")
+    result = site.avowal("submission", "list", *options, "--purpose", purpose, "--as", reader, "--json")
     assert result.status == 0, result.err
     submissions: list[dict[str, Any]] = result.json()["submissions"]
     return submissions
@@ -122,12 +124,12 @@ def test_a_submission_is_deleted_at_its_chosen_time(site: Site, reference: str) 
 
 def test_a_submission_is_released_only_to_permitted_recipients(site: Site, reference: str) -> None:
     """A release to a recipient that the sender did not permit is refused."""
-    words = ("--reference", reference, *DISCLOSE)
-    assert site.avowal("disclose", "--recipient", "Carrier", *words).status == 0
+    options = ("--reference", reference, *DISCLOSE)
+    assert site.avowal("disclose", "--recipient", "Carrier", *options).status == 0
     assert restrict(site, reference, "--recipients", "Bank, Baker").status == 0
-    refused = site.avowal("disclose", "--recipient", "Carrier", *words)
+    refused = site.avowal("disclose", "--recipient", "Carrier", *options)
     assert (refused.status, refused.code) == (1, "recipient-not-permitted"), refused.err
-    assert site.avowal("disclose", "--recipient", "Bank", *words).status == 0
+    assert site.avowal("disclose", "--recipient", "Bank", *options).status == 0
 
 
 def test_all_submissions_of_a_form_or_a_visitor_are_restricted(site: Site, reference: str) -> None:
@@ -176,7 +178,7 @@ def test_a_field_gets_only_a_stricter_category(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "code"),
+    ("options", "status", "code"),
     [
         ((), 2, "missing-input"),
         (("f" * 24, "--form", "order", "--source", "x"), 2, "missing-input"),
@@ -191,11 +193,11 @@ def test_a_field_gets_only_a_stricter_category(tmp_path: Path) -> None:
     ],
 )
 def test_an_invalid_restriction_is_refused(
-    site: Site, reference: str, words: tuple[str, ...], status: int, code: str
+    site: Site, reference: str, options: tuple[str, ...], status: int, code: str
 ) -> None:
     """An invalid restriction changes and records nothing."""
     before = query_register(site, "SELECT * FROM submissions")
-    result = restrict(site, *words)
+    result = restrict(site, *options)
     assert (result.status, result.code) == (status, code), result.err
     assert query_register(site, "SELECT * FROM submissions") == before
     assert "restrictions-changed" not in entry_kinds(site)
@@ -203,16 +205,16 @@ def test_an_invalid_restriction_is_refused(
 
 
 @pytest.mark.parametrize(
-    "words",
+    "options",
     [
         ("--form", "order"),
         ("--purpose", "content"),
         ("--form", "a", "--visitor", "b", "--purpose", "content"),
     ],
 )
-def test_a_list_for_a_purpose_needs_a_form_or_a_visitor(site: Site, words: tuple[str, ...]) -> None:
+def test_a_list_for_a_purpose_needs_a_form_or_a_visitor(site: Site, options: tuple[str, ...]) -> None:
     """A list of one form or one visitor without a purpose is refused, and so are all other combinations."""
-    assert site.avowal("submission", "list", *words).status == 2
+    assert site.avowal("submission", "list", *options).status == 2
 
 
 def test_each_list_for_a_purpose_is_recorded(site: Site, reference: str) -> None:

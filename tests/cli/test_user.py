@@ -19,10 +19,10 @@ TOGETHER = "SELECT count(*) AS n FROM views"
 @make_once
 def site_with_reader(folder: Path) -> Site:
     """Make a site with a few views, and a reader for content."""
-    made = Site(folder).init()
-    made.import_logs(made.log("a.log", *(line(n, f"/{n}", start=NOON) for n in range(3))))
-    assert made.avowal("user", "add", "ann", "--purposes", "content,performance").status == 0
-    return made
+    site = Site(folder).init()
+    site.import_logs(site.log("a.log", *(line(n, f"/{n}", start=NOON) for n in range(3))))
+    assert site.avowal("user", "add", "ann", "--purposes", "content,performance").status == 0
+    return site
 
 
 @pytest.fixture
@@ -32,20 +32,20 @@ def site(tmp_path: Path) -> Site:
 
 def test_input_that_ends_at_the_password_is_an_error_with_a_code(site: Site) -> None:
     """Standard input at its end is answered by an error message, not by a traceback."""
-    with site.start("user", "password", "ann") as ended:
-        assert ended.process.wait(60) == 1
-        assert "the input ended" in ended.read_output()
-        assert "Traceback" not in ended.read_output()
+    with site.start("user", "password", "ann") as command:
+        assert command.process.wait(60) == 1
+        assert "the input ended" in command.read_output()
+        assert "Traceback" not in command.read_output()
 
 
 def test_a_reader_without_the_purpose_is_refused(site: Site) -> None:
     """A query or a report for another purpose is refused, and so is an unknown reader."""
-    for words in (
+    for options in (
         ("query", TOGETHER, "--purpose", "content"),
         ("report", "pages"),
         ("report", "performance"),
     ):
-        assert site.avowal(*words, "--as", "ann").status == 0, words
+        assert site.avowal(*options, "--as", "ann").status == 0, options
     for refused, code in (
         (("query", TOGETHER, "--purpose", "abuse", "--as", "ann"), "purpose-not-permitted"),
         (("report", "availability", "--as", "ann"), "purpose-not-permitted"),

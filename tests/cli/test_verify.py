@@ -29,30 +29,30 @@ VERSIONS = ("7 days", "6 days", "5 days")
 @make_once
 def site_with_three_versions(folder: Path) -> Site:
     """Make a site with three versions, the first with a corrected document, and two requests."""
-    made = Site(folder).init()
-    terms = made.folder / "policy" / "terms.toml"
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
     text = terms.read_text().replace(
         "updated = 2026-11-22", f"updated = {(TODAY - timedelta(days=40)).date()}"
     )
     terms.write_text(text)
-    assert made.avowal("policy", "adopt").status == 0
-    page = next((made.folder / "policy").glob("*.md"))
+    assert site.avowal("policy", "adopt").status == 0
+    page = next((site.folder / "policy").glob("*.md"))
     page.write_text(f"{page.read_text()}\nBetter words.\n")
-    assert made.avowal("policy", "publish").status == 0
+    assert site.avowal("policy", "publish").status == 0
     for age in VERSIONS[1:]:
         text = text.replace(
             f"updated = {(TODAY - timedelta(days=40)).date()}", f"updated = {datetime.now(UTC).date()}"
         )
         terms.write_text(text.replace('full = "7 days"', f'full = "{age}"', 1))
-        assert made.avowal("policy", "publish").status == 0
-    made.import_logs(
-        made.log(
+        assert site.avowal("policy", "publish").status == 0
+    site.import_logs(
+        site.log(
             "access.log",
             line(0, start=TODAY - timedelta(days=3)),
             line(1, start=datetime.now(UTC).replace(tzinfo=None)),
         )
     )
-    return made
+    return site
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_an_unchanged_folder_is_valid(site: Site) -> None:
     """All entries, versions, documents and records are valid, and the ledger has an entry for every change."""
     result = site.avowal("verify", "--json")
     report = result.json()
-    checked = report.pop("checked")
+    checked_counts = report.pop("checked")
     assert (result.status, report) == (0, {"valid": True, "entries": 4, "findings": []})
-    assert (checked["publications"], checked["records"], checked["columns"] > 100) == (
+    assert (checked_counts["publications"], checked_counts["records"], checked_counts["columns"] > 100) == (
         3,
         2,
         True,
@@ -180,10 +180,10 @@ TAMPERING = {
 }
 
 
-@pytest.mark.parametrize("what", TAMPERING)
-def test_every_change_is_named(site: Site, what: str) -> None:
+@pytest.mark.parametrize("change", TAMPERING)
+def test_every_change_is_named(site: Site, change: str) -> None:
     """Every change that bypasses the register is found, whatever else was changed to hide it."""
-    statements, code, part = TAMPERING[what]
+    statements, code, part = TAMPERING[change]
     tamper(site, *statements)
     assert_found(site, code, part)
 
@@ -290,9 +290,9 @@ def test_a_proof_is_verified_with_only_the_key(site: Site, tmp_path: Path) -> No
     proof, key = tmp_path / "version.tlog-proof", tmp_path / "key"
     assert site.avowal("ledger", "prove", 2, "--output", proof).status == 0
     key.write_text(site.avowal("ledger", "key").out)
-    away = tmp_path / "away"
-    away.mkdir()
-    visitor = Site(away)
+    empty_folder = tmp_path / "away"
+    empty_folder.mkdir()
+    visitor = Site(empty_folder)
     result = visitor.avowal("verify", proof, "--key", key)
     assert result.status == 0
     assert "entry 2 of the 4" in result.out
@@ -301,11 +301,11 @@ def test_a_proof_is_verified_with_only_the_key(site: Site, tmp_path: Path) -> No
         visitor.avowal("verify", proof, "--key", key.read_text().strip(), "--json").json()["entry"]["version"]
         == 2
     )
-    assert list(away.iterdir()) == []
-    written = proof.read_text()
-    body = base64.b64decode(written.splitlines()[1].removeprefix("extra "))
-    forged = base64.b64encode(body.replace(b'"version":2', b'"version":3')).decode()
-    proof.write_text(written.replace(base64.b64encode(body).decode(), forged))
+    assert list(empty_folder.iterdir()) == []
+    text = proof.read_text()
+    body = base64.b64decode(text.splitlines()[1].removeprefix("extra "))
+    forged_body = base64.b64encode(body.replace(b'"version":2', b'"version":3')).decode()
+    proof.write_text(text.replace(base64.b64encode(body).decode(), forged_body))
     result = visitor.avowal("verify", proof, "--key", key)
     assert (result.status, result.code) == (1, "proof-mismatch")
     assert visitor.avowal("verify", proof).status == 2
@@ -334,10 +334,10 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("what", DAMAGE)
-def test_damaged_keys_are_refused_with_a_hint(site: Site, what: str) -> None:
+@pytest.mark.parametrize("change", DAMAGE)
+def test_damaged_keys_are_refused_with_a_hint(site: Site, change: str) -> None:
     """A damaged key or checkpoint causes no crash, and nothing is signed."""
-    name, data, message = DAMAGE[what]
+    name, data, message = DAMAGE[change]
     (site.folder / "keys" / name).write_bytes(data)
     for arguments in (["report"], ["policy", "publish"], ["verify"], ["ledger", "checkpoint"]):
         result = site.avowal(*arguments)
@@ -371,16 +371,16 @@ def test_a_cosigned_checkpoint_is_stored(site: Site) -> None:
     )
     checkpoint = SignedNote.parse(site.avowal("ledger", "checkpoint").out)
     line = witness.sign(checkpoint.text, 1_790_000_000)
-    whole = site.log("whole", str(SignedNote(checkpoint.text, (*checkpoint.signature_lines, line))))
+    cosigned_file = site.log("whole", str(SignedNote(checkpoint.text, (*checkpoint.signature_lines, line))))
     bare = site.log("bare", other.sign(checkpoint.text, 1_790_000_000))
-    for file, signer in ((whole, witness), (bare, other), (whole, witness)):
+    for file, signer in ((cosigned_file, witness), (bare, other), (cosigned_file, witness)):
         result = site.avowal("ledger", "cosign", file, "--key", signer.verifier)
         assert result.status == 0, result.err
     proof = EntryProof.parse(site.avowal("ledger", "prove", 1).out)
     ledger = Verifier.parse(site.avowal("ledger", "key").out)
     assert proof.verify(ledger, [witness.verifier, other.verifier]).size == 4
     assert len(proof.checkpoint.signature_lines) == 3
-    assert site.avowal("verify", "--witness-checkpoint", whole).status == 0
+    assert site.avowal("verify", "--witness-checkpoint", cosigned_file).status == 0
     result = site.avowal("ledger", "cosign", bare, "--key", witness.verifier)
     assert (result.status, result.code) == (1, "signature-missing"), result.err
     text = checkpoint.text.replace("\n4\n", "\n5\n")
@@ -396,15 +396,15 @@ def test_the_newest_entries_are_listed(site: Site) -> None:
         assert site.avowal("query", sql, "--purpose", "abuse").status == 0
     entries = site.avowal("ledger", "list", "--json").json()["entries"]
     assert [entry["entry"] for entry in entries] == list(range(6))
-    published = "version-published"
+    kind = "version-published"
     assert [entry["kind"] for entry in entries] == [
-        *(published, "documents-corrected", published, published),
+        *(kind, "documents-corrected", kind, kind),
         *("data-accessed", "data-accessed"),
     ]
     assert entries[-1] == {"entry": 5, **site.avowal("ledger", "prove", 5, "--json").json()["entry"]}
     newest = site.avowal("ledger", "list", "--count", 1, "--json").json()["entries"]
     assert newest == entries[-1:]
-    of_kind = site.avowal("ledger", "list", "--kind", published, "--count", 2, "--json").json()["entries"]
+    of_kind = site.avowal("ledger", "list", "--kind", kind, "--count", 2, "--json").json()["entries"]
     assert [entry["entry"] for entry in of_kind] == [2, 3]
     text = " ".join(site.avowal("ledger", "list").out.split())
     assert all(word in text for word in ("data-accessed", "purpose abuse", entries[-1]["commitment"][:8]))
@@ -426,11 +426,11 @@ def test_a_missing_entry_is_refused(site: Site) -> None:
 def test_a_folder_is_verified_while_others_write(site: Site) -> None:
     """The verification sees the folder as it was at one moment."""
     with closing(Register(site.data, site.folder / "keys")) as register:
-        ended = threading.Event()
+        is_stopped = threading.Event()
 
         def writes() -> None:
             for number in range(100_000):
-                if ended.is_set():
+                if is_stopped.is_set():
                     return
                 register.readers.record_access(OPERATOR, "abuse", 1, 1, f"{number}", TODAY)
                 register.ledger.sign_checkpoint()
@@ -441,7 +441,7 @@ def test_a_folder_is_verified_while_others_write(site: Site) -> None:
             with closing(Register(site.data, site.folder / "keys")) as other:
                 grown = [other.ledger.count_entries() for _ in range(20) if verify_register(other, []).holds]
         finally:
-            ended.set()
+            is_stopped.set()
             writing.join()
     assert (len(grown), grown == sorted(grown), grown[0] < grown[-1]) == (20, True, True)
 
@@ -469,8 +469,8 @@ def test_a_register_without_a_table_is_reported(site: Site, table: str) -> None:
     """Verification names the missing table; every other command gives an error and does nothing."""
     tamper(site, f"DROP TABLE {table}")
     assert_found(site, "register-schema-mismatch", f"`{table}`")
-    for words in (["ledger", "list"], ["release", "list"], ["policy", "history"]):
-        result = site.avowal(*words)
+    for arguments in (["ledger", "list"], ["release", "list"], ["policy", "history"]):
+        result = site.avowal(*arguments)
         assert "Traceback" not in result.err, result.err
         assert result.status == 0 or "avowal verify" in result.err, result.err
 

@@ -23,7 +23,7 @@ def show_visitor(site: Site, address: str = ANN) -> Any:
     return result.json()
 
 
-def consented(site: Site) -> None:
+def consent_to_second_version(site: Site) -> None:
     terms = site.folder / "policy" / "terms.toml"
     old = next(row for row in terms.read_text().splitlines() if row.startswith("updated = "))
     text = terms.read_text().replace(old, f"updated = {datetime.now(UTC).date()}")
@@ -37,7 +37,7 @@ def consented(site: Site) -> None:
 
 def test_a_visitor_sees_the_stored_data(site: Site) -> None:
     """The counts, the period and the version of each relation are shown, and the access is recorded."""
-    consented(site)
+    consent_to_second_version(site)
     summary = show_visitor(site)
     assert {name: counts["records"] for name, counts in summary["stored"].items()} == {
         "requests": 3,
@@ -72,7 +72,7 @@ def test_a_visitor_exports_all_data(site: Site) -> None:
 
 def test_an_export_satisfies_its_schema(site: Site) -> None:
     """Each line satisfies the schema, which describes every field and refuses other lines."""
-    consented(site)
+    consent_to_second_version(site)
     show_visitor(site)
     file = site.folder / "export.jsonl"
     site.avowal("visitor", "export", ANN, *PERIOD, "--output", file)
@@ -89,7 +89,7 @@ def test_an_export_satisfies_its_schema(site: Site) -> None:
 
 def test_the_stored_data_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
     """The page has every record, in the given language; for an unknown language it is in English."""
-    consented(site)
+    consent_to_second_version(site)
     for language, title in (
         ("en", "What is held of you"),
         ("pt-BR", "O que guardamos sobre você"),
@@ -110,7 +110,7 @@ def test_the_stored_data_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
 
 def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
     """No record, no byte and no link from the ledger remains; other visitors stay, and the receipt is valid."""
-    consented(site)
+    consent_to_second_version(site)
     key = show_visitor(site)["visitor"]
     receipt, others = tmp_path / "receipt.json", show_visitor(site, BEN)["stored"]
     result = site.avowal("visitor", "erase", key, "--expected-records", 3, "--receipt", receipt, "--json")
@@ -127,7 +127,10 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
     }
     assert show_visitor(site, BEN)["stored"] == others
     assert (
-        sum(of["records"] for of in site.avowal("visitor", "show", key, "--json").json()["stored"].values())
+        sum(
+            relation["records"]
+            for relation in site.avowal("visitor", "show", key, "--json").json()["stored"].values()
+        )
         == 0
     )
     for path in [*site.data.rglob("*"), *(site.folder / "keys").rglob("*")]:
@@ -137,9 +140,9 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
         assert b"Ann's letter" not in data, path
     assert site.avowal("verify").status == 0
     verifier = site.avowal("ledger", "key").out.strip()
-    away = tmp_path / "away"
-    away.mkdir()
-    result = Site(away).avowal("verify", receipt, "--key", verifier, "--json")
+    empty_folder = tmp_path / "away"
+    empty_folder.mkdir()
+    result = Site(empty_folder).avowal("verify", receipt, "--key", verifier, "--json")
     assert (result.status, result.json()["entry"]["kind"]) == (0, "erasure-done"), result.err
     original = json.loads(receipt.read_text())
     for change in (
@@ -148,12 +151,12 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
         {"erased_at": "2026-01-01T00:00:00"},
     ):
         receipt.write_text(json.dumps({**original, **change}))
-        result = Site(away).avowal("verify", receipt, "--key", verifier)
+        result = Site(empty_folder).avowal("verify", receipt, "--key", verifier)
         assert (result.status, result.code) == (1, "receipt-mismatch"), result.err
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("arguments", "code"),
     [
         ((ANN, *PERIOD, "--expected-records", "2"), "record-count-mismatch"),
         (("0123456789abcdef", "--expected-records", "0"), "records-not-found"),
@@ -161,10 +164,10 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
     ],
 )
 def test_an_erasure_with_the_wrong_count_or_visitor_is_refused(
-    site: Site, words: tuple[str, ...], code: str
+    site: Site, arguments: tuple[str, ...], code: str
 ) -> None:
     """Another number of records, or a visitor without data, is refused."""
-    result = site.avowal("visitor", "erase", *words)
+    result = site.avowal("visitor", "erase", *arguments)
     assert (result.status, result.code) == (1, code), result.err
     assert len(site.rows("SELECT 1 FROM requests")) == 4
 
@@ -172,8 +175,12 @@ def test_an_erasure_with_the_wrong_count_or_visitor_is_refused(
 def test_an_address_of_several_visitors_is_refused(site: Site) -> None:
     """Neither the stored data nor an export is shown, and nothing is written."""
     site.import_logs(site.log("b.log", line(5, start=NOON, address=ANN, agent=CHROME)))
-    for words in (("show",), ("export", "--output", site.folder / "out"), ("erase", "--expected-records", 3)):
-        result = site.avowal("visitor", words[0], ANN, *PERIOD, *words[1:])
+    for arguments in (
+        ("show",),
+        ("export", "--output", site.folder / "out"),
+        ("erase", "--expected-records", 3),
+    ):
+        result = site.avowal("visitor", arguments[0], ANN, *PERIOD, *arguments[1:])
         assert (result.status, result.code) == (1, "visitor-ambiguous"), result.err
     assert not (site.folder / "out").exists()
 

@@ -46,9 +46,9 @@ def test_the_server_listens_on_the_port_of_the_settings(tmp_path: Path) -> None:
     """Without an option the server listens on the port of the settings."""
     port = free_port()
     site = Site(tmp_path).init(settings=f"[serve]\nport = {port}\n")
-    with site.start("serve") as started:
-        started.wait_for(f"serving http://127.0.0.1:{port}/")
-        server = RunningServer(site, port, started)
+    with site.start("serve") as command:
+        command.wait_for(f"serving http://127.0.0.1:{port}/")
+        server = RunningServer(site, port, command)
         wait_until(lambda: is_answering(server), "the server answers")
         server.stop()
 
@@ -62,12 +62,12 @@ def test_a_second_server_is_refused(server: RunningServer) -> None:
 
 def test_a_script_view_becomes_a_view_with_its_duration(server: RunningServer) -> None:
     """Events in parts, out of order or repeated never reduce a duration, nor raise it above the time elapsed."""
-    for seen, age in ((0, 0), (900, 1000), (400, 500), (900, 1000)):
+    for visible_ms, age in ((0, 0), (900, 1000), (400, 500), (900, 1000)):
         assert (
             server.send_event(
                 script_view_token="parts-of-one-view",
                 url=f"https://{SITE}/parts",
-                visible_ms=seen,
+                visible_ms=visible_ms,
                 elapsed_ms=age,
             ).status
             == 202
@@ -227,8 +227,8 @@ def test_readiness_and_metrics_are_served(server: RunningServer) -> None:
         "ready": True,
         "checks": {"journal": "ok", "background": "ok", "probes": "ok"},
     }
-    own = server.request("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"})
-    assert b'avowal_events_total{outcome="accepted"}' in own.body
+    response = server.request("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"})
+    assert b'avowal_events_total{outcome="accepted"}' in response.body
     assert server.request("GET", "/metrics").status == 404
 
 

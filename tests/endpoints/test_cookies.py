@@ -38,8 +38,8 @@ def test_the_cookie_is_set_once(server: RunningServer) -> None:
     """A visitor without the cookie gets one for as long as the terms declare; one who has it gets no other."""
     first = read_cookie(server.send_event(SECURE))
     assert first != read_cookie(server.send_event(SECURE))
-    again = server.send_event({**SECURE, "Cookie": f"other=1; __Host-avowal={first}"})
-    assert (again.status, "set-cookie" in again.headers) == (202, False)
+    second_answer = server.send_event({**SECURE, "Cookie": f"other=1; __Host-avowal={first}"})
+    assert (second_answer.status, "set-cookie" in second_answer.headers) == (202, False)
 
 
 def test_views_with_the_cookie_are_matched_with_a_log(tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ def test_a_cookie_identifies_its_visitor(server: RunningServer) -> None:
 
 def test_a_visitor_can_refuse_and_accept_the_cookie(server: RunningServer) -> None:
     """Only pages of this host can refuse or accept the cookie; a refusal is stored without an identifier."""
-    own = {**SECURE, "Sec-Fetch-Site": "same-origin"}
-    answer = server.request("POST", "/cookie/refuse", headers=own)
+    same_origin = {**SECURE, "Sec-Fetch-Site": "same-origin"}
+    answer = server.request("POST", "/cookie/refuse", headers=same_origin)
     assert answer.headers["set-cookie"].startswith("__Host-avowal=refused; Path=/; Max-Age=31104000;")
-    assert read_cookie(server.request("POST", "/cookie/accept", headers=own))
+    assert read_cookie(server.request("POST", "/cookie/accept", headers=same_origin))
     for other in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://else.example"}, {}):
         refused = server.request("POST", "/cookie/refuse", headers={**SECURE, **other})
         assert (refused.status, "set-cookie" in refused.headers) == (403, False)
@@ -134,7 +134,7 @@ def test_a_visitor_can_refuse_and_accept_the_cookie(server: RunningServer) -> No
         server.request("POST", "/cookie/refuse", headers={**SECURE, "Origin": f"https://{SITE}"}).status
         == 204
     )
-    assert server.request("POST", "/cookie/eat", headers=own).status == 404
+    assert server.request("POST", "/cookie/eat", headers=same_origin).status == 404
 
 
 @pytest.mark.parametrize(
@@ -197,11 +197,11 @@ def test_a_real_browser_stores_the_cookie(tmp_path: Path) -> None:
     folder.mkdir()
     site, port = Site(folder).init(), free_port()
     with (
-        site.start("serve", "--port", str(port), "--tls-cert", str(cert), "--tls-key", str(key)) as started,
+        site.start("serve", "--port", str(port), "--tls-cert", str(cert), "--tls-key", str(key)) as command,
         sync_playwright() as playwright,
     ):
-        started.wait_for("serving https://")
-        server = RunningServer(site, port, started)
+        command.wait_for("serving https://")
+        server = RunningServer(site, port, command)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(user_agent=CHROME, ignore_https_errors=True)
         context.route("**/page*", lambda route: route.fulfill(body=SCRIPTED_PAGE, content_type="text/html"))
@@ -214,8 +214,10 @@ def test_a_real_browser_stores_the_cookie(tmp_path: Path) -> None:
         assert (cookie["name"], cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (
             "__Host-avowal", True, True, "Lax",
         )  # fmt: skip
-        known = {row["visitor_id"] for row in server.wait_for_rows("SELECT visitor_id FROM script_views", 2)}
-        assert len(known) == 1
+        visitors = {
+            row["visitor_id"] for row in server.wait_for_rows("SELECT visitor_id FROM script_views", 2)
+        }
+        assert len(visitors) == 1
         page = context.new_page()
         page.goto(f"https://localhost:{port}/page")
         assert page.evaluate("fetch('/cookie/refuse', {method: 'POST'}).then(answer => answer.status)") == 204

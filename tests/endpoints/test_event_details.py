@@ -168,7 +168,7 @@ def test_reports_show_details_of_people_only(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("details", "place"),
+    ("details", "path"),
     [
         ({"event_name": "a name with spaces"}, "$.details.event_name"),
         ({"event_name": ""}, "$.details.event_name"),
@@ -179,11 +179,11 @@ def test_reports_show_details_of_people_only(server: RunningServer) -> None:
         (["event"], "$.details"),
     ],
 )
-def test_malformed_details_are_refused(server: RunningServer, details: Any, place: str) -> None:
+def test_malformed_details_are_refused(server: RunningServer, details: Any, path: str) -> None:
     """Malformed details are refused like the rest of an event."""
     answer = server.send_event(details=details)
     assert (answer.status, answer.json()["code"]) == (400, "invalid-event")
-    assert place in answer.json()["detail"]
+    assert path in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -313,11 +313,11 @@ def test_a_browser_sends_details(server: RunningServer) -> None:
         page.close(run_before_unload=True)
         browser.close()
     events = server.wait_for_rows("SELECT * FROM events WHERE page_path = '/app'", 6)
-    stored = {
+    files = {
         name: {row[name] for row in events} - {None}
         for name in ("download_path", "outbound_link", "upload_bytes", "event_name")
     }
-    assert stored == {
+    assert files == {
         "download_path": {"/files/report.pdf", "/plain"},
         "outbound_link": {"https://other.example/page?q=1"},
         "upload_bytes": {11},

@@ -52,8 +52,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
             *(line(n, "/wp-login.php", start=RECENT, address="203.0.113.88", status=404) for n in range(4)),
         )
     )
-    for name, more in (("ann", ["--disclose"]), ("bea", ["--disclose"]), ("cyd", [])):
-        assert site.avowal("user", "add", name, "--purposes", "abuse", *more).status == 0
+    for name, options in (("ann", ["--disclose"]), ("bea", ["--disclose"]), ("cyd", [])):
+        assert site.avowal("user", "add", name, "--purposes", "abuse", *options).status == 0
         assert (
             site.avowal("user", "password", name, "--stdin", stdin=f"{PASSWORD} {name}\n".encode()).status
             == 0
@@ -95,9 +95,9 @@ def test_a_reader_who_may_disclose_gets_a_package(server: RunningServer) -> None
 
 def test_a_release_needs_the_approval_of_another_reader(server: RunningServer) -> None:
     """A reader cannot approve their own request; once approved, its package can be made one time."""
-    requested = call_as(server, "POST", "/releases", ORDER)
-    assert (requested.status, requested.json()["required_approvals"]) == (202, 1), requested.body
-    path = f"/releases/{requested.json()['reference']}"
+    answer = call_as(server, "POST", "/releases", ORDER)
+    assert (answer.status, answer.json()["required_approvals"]) == (202, 1), answer.body
+    path = f"/releases/{answer.json()['reference']}"
     assert (
         call_as(server, "GET", path, name="bea").json()["details"]["evidence"]["issuer"] == "District Court"
     )

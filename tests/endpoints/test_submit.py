@@ -43,10 +43,10 @@ PDF = b"%PDF-1.7\n" + SECRET.encode() + b"\n%%EOF"
 PURPOSE = ("--purpose", "requested-service")
 
 
-def site_with_form(folder: Path, settings: str = SETTINGS, more: str = FORM) -> Site:
+def site_with_form(folder: Path, settings: str = SETTINGS, form_terms: str = FORM) -> Site:
     site = Site(folder).init(settings=f"{settings}[serve]\nsubmissions_per_minute = 0\n")
     terms = site.folder / "policy" / "terms.toml"
-    terms.write_text(terms.read_text() + more)
+    terms.write_text(terms.read_text() + form_terms)
     return site
 
 
@@ -62,9 +62,11 @@ def send(
     headers: Mapping[str, str] | None = None,
     form: str = "contact",
 ) -> Answer:
-    kind = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    own = OWN if headers is None else headers
-    return server.request("POST", f"/submit/{form}", urlencode(fields).encode(), {**kind, **own})
+    type_headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    origin_headers = OWN if headers is None else headers
+    return server.request(
+        "POST", f"/submit/{form}", urlencode(fields).encode(), {**type_headers, **origin_headers}
+    )
 
 
 def encode_multipart(
@@ -110,16 +112,16 @@ def test_a_submission_is_stored_and_shown_for_its_purpose(server: RunningServer)
     assert answer.status == 201, answer.body
     reference = answer.json()["reference"]
     assert re.fullmatch(r"[0-9a-f]{24}", reference)
-    stored = show_submission(server, reference)
-    assert {row["field"]: (row["category"], row["value"]) for row in stored["fields"]} == {
+    submission = show_submission(server, reference)
+    assert {row["field"]: (row["category"], row["value"]) for row in submission["fields"]} == {
         "name": ("person-name", "Ann"),
         "email": ("email-address", "ann@example.org"),
         "text": ("message", f"{SECRET}, please"),
     }
     assert (
-        stored["submission"]["form"],
-        stored["submission"]["channel"],
-        stored["submission"]["version"],
+        submission["submission"]["form"],
+        submission["submission"]["channel"],
+        submission["submission"]["version"],
     ) == (
         "contact",
         "form",
@@ -167,16 +169,16 @@ def test_an_uploaded_file_is_restored_exactly(server: RunningServer, tmp_path: P
     ]
     assert len(list_stored_files(server.site)) == before + 1
     for reference in references:
-        to = tmp_path / f"{reference}.png"
-        show_submission(server, reference, "--file", "cv", "--output", str(to))
-        assert to.read_bytes() == content
+        output = tmp_path / f"{reference}.png"
+        show_submission(server, reference, "--file", "cv", "--output", str(output))
+        assert output.read_bytes() == content
     (name,) = {path for path in list_stored_files(server.site) if path.stat().st_size > len(content)}
     damaged = bytearray(name.read_bytes())
     damaged[1_000] ^= 1
     name.write_bytes(damaged)
-    to = tmp_path / "damaged.png"
+    output = tmp_path / "damaged.png"
     result = server.site.avowal(
-        "submission", "show", references[0], *PURPOSE, "--file", "cv", "--output", str(to)
+        "submission", "show", references[0], *PURPOSE, "--file", "cv", "--output", str(output)
     )
     assert (result.status, result.code) == (1, "submission-unreadable")
     assert list(tmp_path.glob("damaged*")) == []
@@ -375,18 +377,18 @@ def test_the_operator_adds_a_submission_of_another_channel(tmp_path: Path) -> No
     assert result.status == 0, result.err
     submission = result.json()
     assert (submission["channel"], submission["visitor"], submission["version"]) == ("telephone", None, 1)
-    for wrong, code in (
+    for invalid, code in (
         (["--field", "mail=x"], "invalid-field"),
         (["--field", "email=x"], "invalid-field"),
         ([*fields, "--received-at", "2099-01-01"], "date-in-future"),
         ([*fields, "--visitor", "Ann"], "invalid-visitor"),
         ([*fields, "--file", f"cv={tmp_path / 'avowal.toml'}"], "invalid-field"),
     ):
-        result = site.avowal("submission", "add", "contact", *channel, *wrong)
+        result = site.avowal("submission", "add", "contact", *channel, *invalid)
         assert (result.status, result.code) == (2, code), result.err
     assert site.avowal("submission", "add", "other", *channel, *fields).status == 2
-    early = site.avowal("submission", "add", "contact", *channel, *fields, "--received-at", "2000-01-01")
-    assert early.status == 1
+    refusal = site.avowal("submission", "add", "contact", *channel, *fields, "--received-at", "2000-01-01")
+    assert refusal.status == 1
 
 
 def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
@@ -396,7 +398,7 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
         'categories = ["submission"]\nkeep = { full = "30 days" }\nfor = ["requested-service"]\n\n'
         '[[collect]]\ncategories = ["submission-time", "message"]\nkeep = { full = "60 days" }',
     )
-    site = site_with_form(tmp_path, more=keep)
+    site = site_with_form(tmp_path, form_terms=keep)
     terms = site.folder / "policy" / "terms.toml"
     long_ago = (datetime.now(UTC) - timedelta(days=100)).date()
     terms.write_text(re.sub(r"updated = .*", f"updated = {long_ago}", terms.read_text(), count=1))
@@ -404,7 +406,7 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
     cv.write_bytes(PDF)
     references = []
     for days in (70, 40, 1):
-        at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%d")
+        received_at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%d")
         arguments = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
         cv.write_bytes(PDF + str(days).encode())
         result = site.avowal(
@@ -417,7 +419,7 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
             "--file",
             f"cv={cv}",
             "--received-at",
-            at,
+            received_at,
             "--json",
         )
         assert result.status == 0, result.err
@@ -471,13 +473,13 @@ def test_submissions_are_limited_per_address(tmp_path: Path) -> None:
 def test_retention_deletes_orphaned_files(server: RunningServer) -> None:
     """Retention deletes files that no submission names, except those that are being received."""
     folder = server.site.folder / "data" / "files"
-    left, lost, coming = folder / ("0" * 40), folder / "old.part", folder / "new.part"
-    for path in (left, lost, coming):
+    orphan, abandoned, being_received = folder / ("0" * 40), folder / "old.part", folder / "new.part"
+    for path in (orphan, abandoned, being_received):
         path.write_bytes(b"x")
-    os.utime(lost, (time.time() - 100_000,) * 2)
+    os.utime(abandoned, (time.time() - 100_000,) * 2)
     assert server.site.avowal("retain").status == 0
-    assert [path.exists() for path in (left, lost, coming)] == [False, False, True]
-    coming.unlink()
+    assert [path.exists() for path in (orphan, abandoned, being_received)] == [False, False, True]
+    being_received.unlink()
 
 
 @needs_chromium
@@ -502,9 +504,9 @@ def test_a_form_works_in_a_browser_without_scripts(server: RunningServer, tmp_pa
         assert page.url == f"{url}/submit/contact"
         reference = page.inner_text("code")
         browser.close()
-    stored = read_values(server, reference)
-    assert stored["text"].split() == ["two", "lines"]
-    assert stored["cv"]["size"] == len(PDF)
+    values = read_values(server, reference)
+    assert values["text"].split() == ["two", "lines"]
+    assert values["cv"]["size"] == len(PDF)
 
 
 def test_a_killed_server_loses_no_acknowledged_submission(tmp_path: Path) -> None:
@@ -533,15 +535,19 @@ def test_a_killed_server_loses_no_acknowledged_submission(tmp_path: Path) -> Non
             wait_until(lambda enough=enough: len(acknowledged) >= enough, "some are acknowledged")  # type: ignore[misc]  # bound at once
             server.command.process.kill()
             server.command.process.wait()
-    stored = {row["reference"] for row in site.avowal("submission", "list", "--json").json()["submissions"]}
-    assert set(acknowledged) <= stored
-    assert len(stored) <= len(acknowledged) + 12  # those that were being sent
-    for reference in sorted(stored)[:20]:
-        to = tmp_path / reference
-        result = site.avowal("submission", "show", reference, *PURPOSE, "--file", "cv", "--output", str(to))
-        assert (result.status, to.read_bytes()[: len(PDF)]) == (0, PDF), result.err
+    references = {
+        row["reference"] for row in site.avowal("submission", "list", "--json").json()["submissions"]
+    }
+    assert set(acknowledged) <= references
+    assert len(references) <= len(acknowledged) + 12  # those that were being sent
+    for reference in sorted(references)[:20]:
+        output = tmp_path / reference
+        result = site.avowal(
+            "submission", "show", reference, *PURPOSE, "--file", "cv", "--output", str(output)
+        )
+        assert (result.status, output.read_bytes()[: len(PDF)]) == (0, PDF), result.err
     assert site.avowal("retain").status == 0
-    assert len([path for path in list_stored_files(site) if path.suffix != ".part"]) == len(stored)
+    assert len([path for path in list_stored_files(site) if path.suffix != ".part"]) == len(references)
     assert site.avowal("verify").status == 0
 
 

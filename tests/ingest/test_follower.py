@@ -23,7 +23,7 @@ def site(tmp_path: Path) -> Site:
     return Site(folder).init(settings='[collect]\nlog_format = "combined"\n')
 
 
-class Server:
+class LogWriter:
     """Writes a log as a server does; each line is unique."""
 
     def __init__(self, path: Path) -> None:
@@ -34,16 +34,16 @@ class Server:
 
     def write(self, lines: int = 1) -> None:
         """Write some lines."""
-        more = [line(number / 4, f"/page/{number}") for number in itertools.islice(self.numbers, lines)]
-        self.written += more
-        self.file.write("".join(more).encode())
+        texts = [line(number / 4, f"/page/{number}") for number in itertools.islice(self.numbers, lines)]
+        self.written += texts
+        self.file.write("".join(texts).encode())
 
-    def write_one_and_a_half(self) -> tuple[int, bytes]:
+    def write_partial_line(self) -> tuple[int, bytes]:
         """Write a line and half of the next; returns how many lines there will be and the missing bytes."""
-        whole, half = (line(next(self.numbers) / 4, "/halves") for _ in range(2))
-        self.file.write(f"{whole}{half[:70]}".encode())
-        self.written += [whole, half]
-        return len(self.written) - 1, half[70:].encode()
+        complete, partial = (line(next(self.numbers) / 4, "/halves") for _ in range(2))
+        self.file.write(f"{complete}{partial[:70]}".encode())
+        self.written += [complete, partial]
+        return len(self.written) - 1, partial[70:].encode()
 
     def reopen(self) -> None:
         """Continue in a new file of the same name."""
@@ -52,10 +52,10 @@ class Server:
 
 
 @pytest.fixture
-def server(site: Site) -> Iterator[Server]:
-    made = Server(site.folder / "access.log")
-    yield made
-    made.file.close()
+def writer(site: Site) -> Iterator[LogWriter]:
+    writer = LogWriter(site.folder / "access.log")
+    yield writer
+    writer.file.close()
 
 
 @contextmanager
@@ -71,311 +71,314 @@ def count_requests(site: Site) -> int:
         return session.call(CountRecords()).requests
 
 
-def wait_for_all(site: Site, server: Server, follow: RunningCommand) -> None:
+def wait_for_all(site: Site, writer: LogWriter, follow: RunningCommand) -> None:
     """Wait until as many requests are stored as were written, and never more."""
 
-    def all_in() -> bool:
+    def is_complete() -> bool:
         assert follow.process.poll() is None, follow.read_output()
         count = count_requests(site)
-        assert count <= len(server.written), f"{count} of {len(server.written)}"
-        return count == len(server.written)
+        assert count <= len(writer.written), f"{count} of {len(writer.written)}"
+        return count == len(writer.written)
 
-    wait_until(all_in, f"{len(server.written)} requests")
+    wait_until(is_complete, f"{len(writer.written)} requests")
 
 
-def wait_for_last_line(site: Site, server: Server, follow: RunningCommand) -> None:
+def wait_for_last_line(site: Site, writer: LogWriter, follow: RunningCommand) -> None:
     """Wait until the line written last is stored, as lines rotated away before it then are too."""
-    last = server.written[-1].split(" ")[6]
+    last = writer.written[-1].split(" ")[6]
 
-    def is_in() -> bool:
+    def is_stored() -> bool:
         assert follow.process.poll() is None, follow.read_output()
         return bool(site.report("pages", "--filter", f"page={last}")["tables"]["pages"])
 
-    wait_until(is_in, f"a view of {last}")
+    wait_until(is_stored, f"a view of {last}")
 
 
-def assert_equals_import(site: Site, server: Server) -> None:
+def assert_equals_import(site: Site, writer: LogWriter) -> None:
     """Assert that the store equals that of an import of all written lines."""
-    beside = Site(site.folder.with_name("beside"))
-    beside.folder.mkdir()
-    beside.init(settings='[collect]\nlog_format = "combined"\n')
-    beside.import_logs(beside.log("access.log", *server.written))
-    assert read_store(site) == read_store(beside)
+    imported_site = Site(site.folder.with_name("beside"))
+    imported_site.folder.mkdir()
+    imported_site.init(settings='[collect]\nlog_format = "combined"\n')
+    imported_site.import_logs(imported_site.log("access.log", *writer.written))
+    assert read_store(site) == read_store(imported_site)
 
 
-def test_a_growing_log_is_followed(site: Site, server: Server) -> None:
+def test_a_growing_log_is_followed(site: Site, writer: LogWriter) -> None:
     """Existing lines and added lines are read, visits are extended, and SIGTERM ends the command with status 0."""
-    server.write(5)
+    writer.write(5)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         for _ in range(3):
-            server.write(2)
-            wait_for_all(site, server, follow)
+            writer.write(2)
+            wait_for_all(site, writer, follow)
         wait_until(lambda: site.report("overview")["tables"]["overview"][0]["views"] == 11, "11 views")
         assert follow.end(signal.SIGTERM) == 0
         assert "stopped: 11 lines, 11 requests" in follow.read_output()
     assert not (site.data / "avowal.sock").exists()
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_lines_written_before_the_stop_are_read(site: Site, server: Server) -> None:
+def test_lines_written_before_the_stop_are_read(site: Site, writer: LogWriter) -> None:
     """Lines that are in the log at SIGTERM or SIGINT are read before the command ends."""
     for number, stop in enumerate((signal.SIGTERM, signal.SIGINT)):
         with run_follower(site) as follow:
-            server.write(10)
+            writer.write(10)
             assert follow.end(stop) == 0
         assert site.rows("SELECT count(*) FROM requests") == [(10 * (number + 1),)]
 
 
-def test_a_line_written_in_two_halves_is_counted_once(site: Site, server: Server) -> None:
+def test_a_line_written_in_two_halves_is_counted_once(site: Site, writer: LogWriter) -> None:
     """The first half is not counted as unparsable."""
     with run_follower(site) as follow:
         for _ in range(3):
-            whole, rest = server.write_one_and_a_half()
-            wait_until(lambda expected=whole: count_requests(site) == expected, f"{whole} requests")  # type: ignore[misc]
+            complete_lines, rest = writer.write_partial_line()
+            wait_until(
+                lambda expected=complete_lines: count_requests(site) == expected,  # type: ignore[misc]
+                f"{complete_lines} requests",
+            )
             assert site.report("overview")["excluded"]["unparsable_lines"] == 0
-            server.file.write(rest)
-            wait_for_all(site, server, follow)
+            writer.file.write(rest)
+            wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_an_unfinished_last_line_is_read_after_a_restart(site: Site, server: Server) -> None:
+def test_an_unfinished_last_line_is_read_after_a_restart(site: Site, writer: LogWriter) -> None:
     """Such a line is counted once, even if an import reads its first half in between."""
-    server.write(2)
-    _, rest = server.write_one_and_a_half()
+    writer.write(2)
+    _, rest = writer.write_partial_line()
     with run_follower(site) as follow:
         assert follow.end(signal.SIGTERM) == 0
     assert site.rows("SELECT sum(lines) FROM logs") == [(3,)]
     site.avowal("import", "access.log")
     assert site.rows("SELECT sum(lines) FROM logs") == [(4,)]
-    server.file.write(rest)
-    server.write(2)
+    writer.file.write(rest)
+    writer.write(2)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_a_missing_log_is_waited_for(site: Site, server: Server) -> None:
+def test_a_missing_log_is_waited_for(site: Site, writer: LogWriter) -> None:
     """A log that is created after the command started is read from its first line."""
-    server.path.unlink()
+    writer.path.unlink()
     with run_follower(site) as follow:
-        server.reopen()
-        server.write(4)
-        wait_for_all(site, server, follow)
+        writer.reopen()
+        writer.write(4)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_a_renamed_log_is_read_to_its_end(site: Site, server: Server) -> None:
+def test_a_renamed_log_is_read_to_its_end(site: Site, writer: LogWriter) -> None:
     """After a rotation by renaming, lines written to the old file and to the new one are read."""
-    server.write(5)
+    writer.write(5)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
-        server.path.rename(server.path.with_suffix(".log.1"))
-        server.write(3)
-        wait_for_all(site, server, follow)
-        old = server.file
-        server.file = server.path.open("ab", buffering=0)
-        server.write(2)
-        wait_for_all(site, server, follow)
-        new, server.file = server.file, old
-        server.write(2)
-        server.file = new
-        server.write(2)
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
+        writer.path.rename(writer.path.with_suffix(".log.1"))
+        writer.write(3)
+        wait_for_all(site, writer, follow)
+        old = writer.file
+        writer.file = writer.path.open("ab", buffering=0)
+        writer.write(2)
+        wait_for_all(site, writer, follow)
+        new, writer.file = writer.file, old
+        writer.write(2)
+        writer.file = new
+        writer.write(2)
+        wait_for_all(site, writer, follow)
         old.close()
         assert "was rotated" in follow.read_output()
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_a_rotation_between_two_polls_loses_no_line(site: Site, server: Server) -> None:
+def test_a_rotation_between_two_polls_loses_no_line(site: Site, writer: LogWriter) -> None:
     """Lines written before, during and after a rotation that was not observed are read once."""
-    server.write(5)
+    writer.write(5)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         follow.process.send_signal(signal.SIGSTOP)
-        server.write(3)
-        server.path.rename(server.path.with_suffix(".log.1"))
-        server.write(3)
-        server.reopen()
-        server.write(3)
+        writer.write(3)
+        writer.path.rename(writer.path.with_suffix(".log.1"))
+        writer.write(3)
+        writer.reopen()
+        writer.write(3)
         follow.process.send_signal(signal.SIGCONT)
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_a_truncated_log_is_read_from_its_beginning(site: Site, server: Server) -> None:
+def test_a_truncated_log_is_read_from_its_beginning(site: Site, writer: LogWriter) -> None:
     """After a rotation by copying and truncating, the log is read anew, and its copy is not read twice."""
-    server.write(5)
+    writer.write(5)
     with run_follower(site) as follow:
         for number in (1, 2):
-            wait_for_all(site, server, follow)
-            shutil.copy(server.path, server.path.with_suffix(f".log.{number}"))
-            os.truncate(server.path, 0)
-            server.write(number)
-        wait_for_all(site, server, follow)
+            wait_for_all(site, writer, follow)
+            shutil.copy(writer.path, writer.path.with_suffix(f".log.{number}"))
+            os.truncate(writer.path, 0)
+            writer.write(number)
+        wait_for_all(site, writer, follow)
         assert "was truncated" in follow.read_output()
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_a_truncated_log_that_has_grown_longer_is_noticed(site: Site, server: Server) -> None:
+def test_a_truncated_log_that_has_grown_longer_is_noticed(site: Site, writer: LogWriter) -> None:
     """A log that was truncated and is longer than before at the next poll is read from its beginning."""
-    server.write(5)
+    writer.write(5)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         follow.process.send_signal(signal.SIGSTOP)
-        os.truncate(server.path, 0)
-        server.write(50)
+        os.truncate(writer.path, 0)
+        writer.write(50)
         follow.process.send_signal(signal.SIGCONT)
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_lines_not_read_before_a_truncation_are_read_from_the_copy(site: Site, server: Server) -> None:
+def test_lines_not_read_before_a_truncation_are_read_from_the_copy(site: Site, writer: LogWriter) -> None:
     """Lines written just before a log was copied and truncated are read from its copy."""
-    server.write(5)
+    writer.write(5)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         follow.process.send_signal(signal.SIGSTOP)
-        server.write(3)
-        shutil.copy(server.path, server.path.with_suffix(".log.1"))
-        os.truncate(server.path, 0)
-        server.write(2)
+        writer.write(3)
+        shutil.copy(writer.path, writer.path.with_suffix(".log.1"))
+        os.truncate(writer.path, 0)
+        writer.write(2)
         follow.process.send_signal(signal.SIGCONT)
-        wait_for_last_line(site, server, follow)
+        wait_for_last_line(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("rotation", ["none", "rename", "rename and compress", "copy and truncate"])
 def test_lines_written_while_stopped_are_read_after_a_restart(
-    site: Site, server: Server, stop: signal.Signals, rotation: str
+    site: Site, writer: LogWriter, stop: signal.Signals, rotation: str
 ) -> None:
     """After any end, a restart reads the lines written meanwhile, also from a log that was rotated."""
-    server.write(30)
+    writer.write(30)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         assert follow.end(stop) == (0 if stop == signal.SIGTERM else -9)
-    server.write(4)
-    old = server.path.with_suffix(".log.1")
+    writer.write(4)
+    old = writer.path.with_suffix(".log.1")
     if rotation == "copy and truncate":
-        shutil.copy(server.path, old)
-        os.truncate(server.path, 0)
+        shutil.copy(writer.path, old)
+        os.truncate(writer.path, 0)
     elif rotation != "none":
-        server.path.rename(old)
-        server.write(3)
-        server.reopen()
+        writer.path.rename(old)
+        writer.write(3)
+        writer.reopen()
     if rotation == "rename and compress":
         old.with_suffix(".1.gz").write_bytes(gzip.compress(old.read_bytes()))
         old.unlink()
-    server.write(2)
+    writer.write(2)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
-        server.write(1)
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
+        writer.write(1)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_a_log_rotated_twice_while_stopped_is_read(site: Site, server: Server) -> None:
+def test_a_log_rotated_twice_while_stopped_is_read(site: Site, writer: LogWriter) -> None:
     """After two rotations while the command was stopped, the log in between is read too."""
-    server.write(5)
+    writer.write(5)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
     for number in (2, 1):
-        server.write(3)
-        server.path.rename(server.path.with_suffix(f".log.{number}"))
-        server.reopen()
-    server.write(3)
+        writer.write(3)
+        writer.path.rename(writer.path.with_suffix(f".log.{number}"))
+        writer.reopen()
+    writer.write(3)
     with run_follower(site) as follow:
-        wait_for_last_line(site, server, follow)
+        wait_for_last_line(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_logs_rotated_before_the_first_start_are_not_read(site: Site, server: Server) -> None:
+def test_logs_rotated_before_the_first_start_are_not_read(site: Site, writer: LogWriter) -> None:
     """Older logs have to be imported with `avowal import`."""
-    old = Server(site.folder / "access.log.1")
+    old = LogWriter(site.folder / "access.log.1")
     old.write(4)
-    server.numbers = itertools.count(100)
-    server.write(3)
+    writer.numbers = itertools.count(100)
+    writer.write(3)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
     old.file.close()
     assert site.rows("SELECT count(*) FROM requests") == [(3,)]
 
 
-def test_repeated_kills_lose_and_repeat_no_line(site: Site, server: Server) -> None:
+def test_repeated_kills_lose_and_repeat_no_line(site: Site, writer: LogWriter) -> None:
     """After SIGKILL at any moment of a growing log, a restart stores every line once."""
     for number in range(5):
-        server.write(40)
+        writer.write(40)
         with run_follower(site) as follow:
-            server.write(40)
+            writer.write(40)
             wait_until(lambda seen=number: count_requests(site) > 80 * seen, "some requests")  # type: ignore[misc]
-            server.write(5 - number)
+            writer.write(5 - number)
             follow.end(signal.SIGKILL)
-        server.numbers = itertools.count(next(server.numbers) + 1)
+        writer.numbers = itertools.count(next(writer.numbers) + 1)
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_reports_and_imports_work_while_a_log_is_followed(site: Site, server: Server) -> None:
+def test_reports_and_imports_work_while_a_log_is_followed(site: Site, writer: LogWriter) -> None:
     """Reports and imports of other logs work; an import of the followed log is refused."""
-    server.write(5)
+    writer.write(5)
     other = [line(n, f"/other/{n}", address="198.51.100.1", agent=CHROME) for n in range(20)]
     with run_follower(site) as follow:
-        wait_for_all(site, server, follow)
+        wait_for_all(site, writer, follow)
         for _ in range(2):
-            server.write(2)
+            writer.write(2)
             report = site.import_logs(site.log("other.log", *other))
             assert report["counts"]["requests"] in {20, 0}
-            server.written += other if report["counts"]["requests"] else []
+            writer.written += other if report["counts"]["requests"] else []
             result = site.avowal("import", "access.log", "--json")
             assert result.status in {0, 1}
             assert result.status == 0 or result.json()["file_reports"][0]["error_code"] == "log-in-use"
-            wait_for_all(site, server, follow)
+            wait_for_all(site, writer, follow)
         assert site.avowal("report", "pages").status == 0
         with site.start("import", site.log("third.log", line(500, "/third"))) as third:
             assert third.process.wait(60) == 0, third.read_output()
-        server.written.append(line(500, "/third"))
-        server.write(1)
-        wait_for_all(site, server, follow)
+        writer.written.append(line(500, "/third"))
+        writer.write(1)
+        wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-def test_following_continues_when_the_owner_of_the_folder_ends(site: Site, server: Server) -> None:
+def test_following_continues_when_the_owner_of_the_folder_ends(site: Site, writer: LogWriter) -> None:
     """A follower that was a client of another command takes over when that command ends."""
-    server.write(3)
+    writer.write(3)
     with open_session(site.data) as session:
         assert session.backend.is_owner
         with run_follower(site) as follow:
             wait_until(lambda: session.call(CountRecords()).requests == 3, "3 requests")
             session.backend.close()
-            server.write(3)
-            wait_for_all(site, server, follow)
+            writer.write(3)
+            wait_for_all(site, writer, follow)
             assert follow.end(signal.SIGTERM) == 0
-    assert_equals_import(site, server)
+    assert_equals_import(site, writer)
 
 
-@pytest.mark.parametrize("what", ["folder", "compressed", "no folder"])
-def test_a_log_that_cannot_be_followed_is_refused(site: Site, what: str) -> None:
+@pytest.mark.parametrize("kind", ["folder", "compressed", "no folder"])
+def test_a_log_that_cannot_be_followed_is_refused(site: Site, kind: str) -> None:
     """A folder, a compressed log and a log in a missing folder are refused with status 2."""
     path = site.folder / "logs"
-    if what == "folder":
+    if kind == "folder":
         path.mkdir()
-    elif what == "compressed":
+    elif kind == "compressed":
         path.write_bytes(gzip.compress(line().encode()))
     else:
         path = path / "access.log"

@@ -67,13 +67,15 @@ class Stage:
         if statuses["imports"] != [0]:
             return [f"the import after it ended with {statuses['imports']}: {output}"]
         stored = read_store(site)
-        wrong = [f"other {name}" for name in STORE_QUERIES if stored[name] != self.expected[name]]
+        all_problems = [f"other {name}" for name in STORE_QUERIES if stored[name] != self.expected[name]]
         ((lines, _),) = self.expected["lines"]
         if before is not None and json.loads(output)["counts"]["lines"] != lines - before:
-            wrong.append(f"{json.loads(output)['counts']['lines']} lines reported after {before} of {lines}")
-        if left := list((site.data / "segments").glob("*.parquet")):
-            wrong.append(f"{len(left)} segments left")
-        return wrong
+            all_problems.append(
+                f"{json.loads(output)['counts']['lines']} lines reported after {before} of {lines}"
+            )
+        if segments := list((site.data / "segments").glob("*.parquet")):
+            all_problems.append(f"{len(segments)} segments left")
+        return all_problems
 
 
 def count_stored_lines(site: Site) -> int | None:
@@ -113,10 +115,10 @@ def describe_end(site: Site, statuses: dict[str, Any]) -> str:
 def run_attempts(moments: list[Any], attempt: Callable[[int, Any], tuple[int, list[str]]]) -> int:
     """Run an attempt for each moment; returns the number of kills. Fails with everything that is wrong."""
     attempts = [attempt(number, moment) for number, moment in enumerate(moments)]
-    wrong = {
+    all_problems = {
         str(moment): problems for moment, (_, problems) in zip(moments, attempts, strict=True) if problems
     }
-    assert not wrong, json.dumps(wrong, indent=1)
+    assert not all_problems, json.dumps(all_problems, indent=1)
     return sum(kills for kills, _ in attempts)
 
 
@@ -125,11 +127,13 @@ def test_an_import_killed_at_any_moment_can_be_repeated(stage: Stage) -> None:
     site = Site(stage.folder / "states")
     site.folder.mkdir()
     states = stage.server.states(site, arguments=stage.arguments)
-    named = {moment.rpartition(" ")[0] for moments, _ in states for moment in moments.split(", ")}
-    assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_OWNER} <= named
+    names = {moment.rpartition(" ")[0] for moments, _ in states for moment in moments.split(", ")}
+    assert {f"{when} {event}" for when in ("before", "after") for event in DONE_BY_OWNER} <= names
     assert len(states) >= 25
-    wrong = {moments: problems for moments, folder in states if (problems := stage.finish(Site(folder)))}
-    assert not wrong, json.dumps(wrong, indent=1)
+    all_problems = {
+        moments: problems for moments, folder in states if (problems := stage.finish(Site(folder)))
+    }
+    assert not all_problems, json.dumps(all_problems, indent=1)
 
 
 def test_a_killed_import_leaves_no_lock_behind(stage: Stage) -> None:
@@ -175,7 +179,7 @@ DONE_FOR_CLIENT = ("load commit", "segment unlink", "answer", "derive commit")
 
 def test_an_import_killed_at_any_byte_can_be_repeated(stage: Stage) -> None:
     """After a kill at any number of read bytes, a repeated import ends like an undisturbed one."""
-    read = stage.moments("import")["byte"]
+    byte_count = stage.moments("import")["byte"]
 
     def attempt(number: int, byte: int) -> tuple[int, list[str]]:
         site, statuses = stage.play(f"byte {number}", imports=[("byte", byte)])
@@ -183,7 +187,7 @@ def test_an_import_killed_at_any_byte_can_be_repeated(stage: Stage) -> None:
 
     chance = random.Random(20260105)
     kills = by_depth(standard=6, thorough=24)
-    assert run_attempts([chance.randint(1, read) for _ in range(kills)], attempt) == kills
+    assert run_attempts([chance.randint(1, byte_count) for _ in range(kills)], attempt) == kills
 
 
 def test_an_import_killed_several_times_can_be_repeated(stage: Stage) -> None:
@@ -207,13 +211,13 @@ def test_a_client_killed_at_any_moment_can_be_repeated(stage: Stage) -> None:
 
     def attempt(number: int, moment: Moment) -> tuple[int, list[str]]:
         site, statuses = stage.play(f"client {number}", owner=NOT_KILLED, imports=[moment, NOT_KILLED])
-        right = statuses == {"owner": 0, "imports": [KILLED, 0]}
-        return 1, stage.finish(site) if right else [describe_end(site, statuses)]
+        is_as_expected = statuses == {"owner": 0, "imports": [KILLED, 0]}
+        return 1, stage.finish(site) if is_as_expected else [describe_end(site, statuses)]
 
     moments = choose_moments(
         stage.moments("import", owner=NOT_KILLED), by_depth(standard=1, thorough=3, quick=1)
     )
-    assert {f"{when} {what}" for when in ("before", "after") for what in DONE_BY_CLIENT} <= {
+    assert {f"{when} {event}" for when in ("before", "after") for event in DONE_BY_CLIENT} <= {
         name for name, _ in moments
     }
     assert run_attempts(moments, attempt) >= 18
@@ -226,8 +230,8 @@ def test_an_owner_killed_at_any_moment_loses_no_line(stage: Stage) -> None:
         site, statuses = stage.play(f"owner {number}", owner=moment, imports=[NOT_KILLED])
         if statuses["owner"] != KILLED:
             return 0, [describe_end(site, statuses)]
-        _, then = stage.play(site.folder.name, imports=[("after load commit", 1)])
-        return 1 + then["imports"].count(KILLED), stage.finish(site)
+        _, next_statuses = stage.play(site.folder.name, imports=[("after load commit", 1)])
+        return 1 + next_statuses["imports"].count(KILLED), stage.finish(site)
 
     moments = [
         moment

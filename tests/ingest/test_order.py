@@ -32,7 +32,7 @@ KINDS = {
 }
 SETTINGS = '[site]\ntimezone = "{zone}"\n\n[collect]\nlog_format = "combined"\nupload_paths = ["/upload"]\n'
 
-Line = tuple[int, tuple[str, str, str], str, str]
+LineFields = tuple[int, tuple[str, str, str], str, str]
 """Seconds after NIGHT, visitor (host, address, user agent), path, referrer."""
 
 VISITORS = [
@@ -54,9 +54,9 @@ lines = st.tuples(
 )
 
 
-def write_line(number: int, one: Line) -> str:
+def write_line(number: int, fields: LineFields) -> str:
     """Write a line that its size makes different from every other."""
-    seconds, (host, address, agent), path, referrer = one
+    seconds, (host, address, agent), path, referrer = fields
     method, status = {"/upload": ("POST", 201), "/gone": ("GET", 404)}.get(path, ("GET", 200))
     return line(
         seconds / 60,
@@ -79,43 +79,45 @@ def temporary_site(zone: str) -> Iterator[Site]:
 
 
 @st.composite
-def shuffled_imports(draw: st.DrawFn) -> tuple[list[Line], list[list[list[int]]]]:
+def shuffled_imports(draw: st.DrawFn) -> tuple[list[LineFields], list[list[list[int]]]]:
     """Draw lines, and imports of files of line numbers that contain each line once."""
-    found = draw(st.lists(lines, min_size=1, max_size=24))
-    order = draw(st.permutations(range(len(found))))
-    cuts = sorted(draw(st.lists(st.integers(0, len(found)), max_size=4)))
-    files = [list(order[start:end]) for start, end in itertools.pairwise([0, *cuts, len(found)])]
+    all_lines = draw(st.lists(lines, min_size=1, max_size=24))
+    order = draw(st.permutations(range(len(all_lines))))
+    cuts = sorted(draw(st.lists(st.integers(0, len(all_lines)), max_size=4)))
+    files = [list(order[start:end]) for start, end in itertools.pairwise([0, *cuts, len(all_lines)])]
     ends = sorted(draw(st.lists(st.integers(0, len(files)), max_size=2)))
-    return found, [files[start:end] for start, end in itertools.pairwise([0, *ends, len(files)])]
+    return all_lines, [files[start:end] for start, end in itertools.pairwise([0, *ends, len(files)])]
 
 
 @settings(max_examples=by_depth(standard=10, thorough=80, quick=3))
 @given(shuffled_imports(), st.sampled_from(ZONES), st.booleans())
 def test_any_order_and_division_of_lines_gives_the_same_result(
-    drawn: tuple[list[Line], list[list[list[int]]]], zone: str, one_by_one: bool
+    drawn: tuple[list[LineFields], list[list[list[int]]]], zone: str, one_by_one: bool
 ) -> None:
     """Lines in any order, divided into any files and imports, give the result of one import and of the model."""
-    found, runs = drawn
-    texts = [write_line(number, one) for number, one in enumerate(found)]
-    with temporary_site(zone) as whole, temporary_site(zone) as pieces:
-        assert whole.import_logs(whole.log("access.log", *texts))["counts"]["requests"] == len(texts)
+    all_lines, runs = drawn
+    texts = [write_line(number, fields) for number, fields in enumerate(all_lines)]
+    with temporary_site(zone) as whole_site, temporary_site(zone) as divided_site:
+        assert whole_site.import_logs(whole_site.log("access.log", *texts))["counts"]["requests"] == len(
+            texts
+        )
         for run, files in enumerate(runs):
             logs = [
-                pieces.log(f"{run}-{number}.log", *(texts[index] for index in file))
+                divided_site.log(f"{run}-{number}.log", *(texts[index] for index in file))
                 for number, file in enumerate(files)
             ]
-            for some in [[log] for log in logs] if one_by_one else [logs]:
-                if some:
-                    pieces.import_logs(*some)
-        assert read_store(whole) == read_store(pieces)
-        assert_equals_model(whole, found, zone)
+            for batch in [[log] for log in logs] if one_by_one else [logs]:
+                if batch:
+                    divided_site.import_logs(*batch)
+        assert read_store(whole_site) == read_store(divided_site)
+        assert_equals_model(whole_site, all_lines, zone)
 
 
-def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
+def assert_equals_model(site: Site, lines: list[LineFields], zone: str) -> None:
     expected = visits(
         (
             Action(NIGHT + timedelta(seconds=seconds), who, KINDS[path], path)
-            for seconds, who, path, _ in found
+            for seconds, who, path, _ in lines
             if KINDS[path] in {RequestKind.VIEW, RequestKind.DOWNLOAD, RequestKind.UPLOAD}
             and GOOGLEBOT not in who
         ),
@@ -129,9 +131,9 @@ def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
     assert Counter(rows) == Counter(map(visit_row, expected))
     rows = site.rows("SELECT visit_time, view_time, view_duration_ms FROM views")
     assert Counter(rows) == Counter(
-        (visit[0].time, began, milliseconds(lasted))
+        (visit[0].time, start, milliseconds(duration))
         for visit in expected
-        for began, lasted in view_times(visit)
+        for start, duration in view_times(visit)
     )
     rows = site.rows("SELECT visit_time, view_time, host, page_path FROM views")
     assert Counter(rows) == Counter(
@@ -140,10 +142,10 @@ def assert_equals_model(site: Site, found: list[Line], zone: str) -> None:
         for action in visit
         if action.kind == RequestKind.VIEW
     )
-    entered = Counter(site.rows("SELECT visit_time, entry_path, exit_path FROM visits"))
+    entries = Counter(site.rows("SELECT visit_time, entry_path, exit_path FROM visits"))
     assert all(
         any(row[0] == visit[0].time and row[1:] in possible_entries_and_exits(visit) for visit in expected)
-        for row in entered
+        for row in entries
     )
 
 
@@ -205,14 +207,14 @@ def test_a_late_line_changes_no_other_visit(tmp_path: Path) -> None:
 
 def test_an_import_of_distant_days_derives_only_those_days(tmp_path: Path) -> None:
     """An import of days that are far apart changes only the visits of these days."""
-    site, beside = Site(tmp_path / "site"), Site(tmp_path / "beside")
-    for one in (site, beside):
-        one.folder.mkdir()
+    site, other_site = Site(tmp_path / "site"), Site(tmp_path / "beside")
+    for new_site in (site, other_site):
+        new_site.folder.mkdir()
     texts = [line(24 * 60 * day + minute, f"/{day}/{minute}") for day in range(60) for minute in (0, 20, 40)]
     for part in (texts[1::3], texts[0::3], texts[2::3]):
         site.import_logs(site.log(f"{len(list(site.folder.iterdir()))}.log", *part))
-    beside.import_logs(beside.log("access.log", *texts))
-    assert read_store(site) == read_store(beside)
+    other_site.import_logs(other_site.log("access.log", *texts))
+    assert read_store(site) == read_store(other_site)
     assert site.rows("SELECT count(*), min(views), max(views) FROM visits") == [(60, 3, 3)]
 
 

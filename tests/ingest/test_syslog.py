@@ -63,7 +63,7 @@ frontend here
     http-request return status 200 content-type text/plain string there
 """,
 }
-WORDS = {"nginx": ["-e", "{folder}/error.log", "-c", "{config}"], "haproxy": ["-f", "{config}"]}
+ARGUMENTS = {"nginx": ["-e", "{folder}/error.log", "-c", "{config}"], "haproxy": ["-f", "{config}"]}
 
 
 @contextmanager
@@ -74,9 +74,9 @@ def run_server(name: str, folder: Path, syslog: int) -> Iterator[int]:
         pytest.skip(f"{name} is not installed")
     port, config = free_port(), folder / "config"
     config.write_text(CONFIGS[name].format(folder=folder, port=port, syslog=syslog))
-    words = [word.format(folder=folder, config=config) for word in WORDS[name.partition(" ")[0]]]
-    with (folder / "said").open("wb") as said:
-        process = subprocess.Popen([program, *words], stdout=said, stderr=said)
+    arguments = [word.format(folder=folder, config=config) for word in ARGUMENTS[name.partition(" ")[0]]]
+    with (folder / "said").open("wb") as output:
+        process = subprocess.Popen([program, *arguments], stdout=output, stderr=output)
 
     def listens() -> bool:
         assert process.poll() is None, (folder / "said").read_text()
@@ -101,19 +101,19 @@ def site_with_syslog(folder: Path) -> tuple[Site, int]:
 def test_a_real_server_sends_its_log(name: str, tmp_path: Path) -> None:
     """Requests arrive over UDP and TCP, and what the terms do not permit is in no file."""
     site, syslog = site_with_syslog(tmp_path / "site")
-    with start_server(site) as it, run_server(name, tmp_path, syslog) as port:
+    with start_server(site) as server, run_server(name, tmp_path, syslog) as port:
         for number in range(3):
             with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
                 connection.request("GET", f"/page/{number}?q={SECRET}", headers={"User-Agent": FIREFOX})
                 assert connection.getresponse().read() == b"there"
-        rows = it.wait_for_rows(
+        rows = server.wait_for_rows(
             "SELECT page_path, status FROM requests WHERE page_path LIKE '/page/%'",
             3,
         )
         assert sorted((row["page_path"], row["status"]) for row in rows) == [
             (f"/page/{number}", 200) for number in range(3)
         ]
-        it.stop()
+        server.stop()
     for path in site.folder.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
 
@@ -127,14 +127,14 @@ def syslog_lines(*numbers: int) -> list[bytes]:
     ]  # fmt: skip
 
 
-def read_paths(it: RunningServer, count: int) -> set[str]:
-    return {row["page_path"] for row in it.wait_for_rows("SELECT page_path FROM requests", count)}
+def read_paths(server: RunningServer, count: int) -> set[str]:
+    return {row["page_path"] for row in server.wait_for_rows("SELECT page_path FROM requests", count)}
 
 
 def test_messages_arrive_in_each_framing(tmp_path: Path) -> None:
     """Messages with lengths, on lines or in pieces are all read, and invalid ones harm no other."""
     site, syslog = site_with_syslog(tmp_path / "site")
-    with start_server(site) as it:
+    with start_server(site) as server:
         one, two, three, four, five = syslog_lines(1, 2, 3, 4, 5)
         with socket.create_connection(("127.0.0.1", syslog)) as stream:
             stream.sendall(b"%d %s" % (len(one), one) + b"%d %s" % (len(two), two[:20]))
@@ -143,23 +143,23 @@ def test_messages_arrive_in_each_framing(tmp_path: Path) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
             for message in (b"", b"\x00\xff nonsense", five + b"\n", b"x" * 60_000):
                 datagrams.sendto(message, ("127.0.0.1", syslog))
-        assert read_paths(it, 5) == {"/1", "/2", "/3", "/4", "/5"}
+        assert read_paths(server, 5) == {"/1", "/2", "/3", "/4", "/5"}
         with socket.create_connection(("127.0.0.1", syslog)) as stream:
             stream.sendall(syslog_lines(6)[0] + b"\n" + b"y" * 200_000)
-        assert "/6" in read_paths(it, 6)
-        assert it.request("GET", "/readyz").status == 200
+        assert "/6" in read_paths(server, 6)
+        assert server.request("GET", "/readyz").status == 200
 
 
 def test_lines_wait_until_their_format_is_detected(tmp_path: Path) -> None:
     """Lines before the first request are kept until then; a line of another program is counted as dropped."""
     site, syslog = site_with_syslog(tmp_path / "site")
-    with start_server(site) as it, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+    with start_server(site) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
         datagrams.sendto(b"<13>Nov 22 12:00:00 web cron: nothing of a request", ("127.0.0.1", syslog))
-        wait_until(lambda: it.request("GET", "/readyz").status == 200, "the server is ready")
+        wait_until(lambda: server.request("GET", "/readyz").status == 200, "the server is ready")
         for line in syslog_lines(1, 2):
             datagrams.sendto(line, ("127.0.0.1", syslog))
-        assert read_paths(it, 2) == {"/1", "/2"}
-        it.stop()
+        assert read_paths(server, 2) == {"/1", "/2"}
+        server.stop()
     assert site.rows("SELECT sum(line_count) FROM dropped_lines") == [(1,)]
 
 
@@ -168,7 +168,7 @@ def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
     site, syslog = site_with_syslog(tmp_path / "site")
     with (
         socket.create_server(("127.0.0.1", syslog)),
-        site.start("serve", "--port", str(free_port())) as started,
+        site.start("serve", "--port", str(free_port())) as command,
     ):
-        assert started.process.wait(60) == 1
-        assert "cannot listen at" in started.read_output()
+        assert command.process.wait(60) == 1
+        assert "cannot listen at" in command.read_output()

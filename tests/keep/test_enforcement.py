@@ -31,7 +31,7 @@ class Action(NamedTuple):
     """An action on a day, by or on behalf of a visitor."""
 
     day: int
-    what: Literal["load", "consent", "withdraw", "settle", "derive"]
+    kind: Literal["load", "consent", "withdraw", "settle", "derive"]
     visitor: int
     version: int
 
@@ -50,21 +50,21 @@ ACTIONS = st.lists(
 
 def sample_version(number: int) -> Version:
     """Return a version; from the third on it permits durations."""
-    kept = CATEGORIES if number > 2 else CATEGORIES[::2]  # versions 1 and 2 permit times alone
-    cells = {Cell(name, "content", OPERATOR, OWN_USE): {"full": None} for name in kept}
-    promised = CompiledTerms(cells, {"may-see": number}, vocabulary_identity="a" * 64)
+    categories = CATEGORIES if number > 2 else CATEGORIES[::2]  # versions 1 and 2 permit times alone
+    cells = {Cell(name, "content", OPERATOR, OWN_USE): {"full": None} for name in categories}
+    terms = CompiledTerms(cells, {"may-see": number}, vocabulary_identity="a" * 64)
     effective = START + timedelta(days=EFFECTIVE[number - 1])
-    return Version(number, promised.identity, promised.encode_canonical().decode(), "", effective, START)
+    return Version(number, terms.identity, terms.encode_canonical().decode(), "", effective, START)
 
 
 @dataclass
-class World:
+class PolicyState:
     """A register and a store, and the expected state of both."""
 
     folder: Path
     register: Register
     store: DuckDBStore
-    loaded: dict[int, tuple[int, int]] = field(default_factory=dict)
+    records: dict[int, tuple[int, int]] = field(default_factory=dict)
     """The visitor and version of each record, by its minute."""
     active_consents: set[tuple[int, int]] = field(default_factory=set)
 
@@ -72,15 +72,15 @@ class World:
         """Perform an action on its day."""
         now = START + timedelta(days=action.day, hours=1)
         enforcer = PolicyEnforcer(self.register, VisitRules())
-        of = (action.visitor, action.version)
-        if action.what == "load":
+        consent = (action.visitor, action.version)
+        if action.kind == "load":
             number = effective_versions(self.register.versions(), now)[-1].number
-            self.load(self.store, {len(self.loaded): (action.visitor, number)}, {})
-            self.loaded[len(self.loaded)] = (action.visitor, number)
-        elif action.what in {"consent", "withdraw"}:
+            self.load(self.store, {len(self.records): (action.visitor, number)}, {})
+            self.records[len(self.records)] = (action.visitor, number)
+        elif action.kind in {"consent", "withdraw"}:
             self.register.consents.record(consent_record(action, now))
-            (self.active_consents.add if action.what == "consent" else self.active_consents.discard)(of)
-        elif action.what == "settle":
+            (self.active_consents.add if action.kind == "consent" else self.active_consents.discard)(consent)
+        elif action.kind == "settle":
             enforcer.apply_consents(self.store, now)
         else:
             enforcer.derive_visits(self.store, now)
@@ -98,14 +98,21 @@ class World:
                 [write_segment(self.folder, admitted_records(row), 0, 100, source=f"{id(store)} {minute}")]
             )
 
-    def reference(self, now: datetime) -> dict[int, int]:
+    def expected_governing(self, now: datetime) -> dict[int, int]:
         """Return the governing number of each record by rules G3 and G7."""
-        effective = {one.number for one in effective_versions(self.register.versions(), now)}
+        effective = {version.number for version in effective_versions(self.register.versions(), now)}
         return {
             minute: max(
-                [number, *(to for who, to in self.active_consents if who == visitor and to in effective)]
+                [
+                    number,
+                    *(
+                        consented_number
+                        for consenting, consented_number in self.active_consents
+                        if consenting == visitor and consented_number in effective
+                    ),
+                ]
             )
-            for minute, (visitor, number) in self.loaded.items()
+            for minute, (visitor, number) in self.records.items()
         }
 
 
@@ -115,7 +122,7 @@ def consent_record(action: Action, now: datetime) -> Consent:
         visitor=f"{action.visitor:016x}",
         version=action.version,
         identity=sample_version(action.version).identity,
-        given=action.what == "consent",
+        given=action.kind == "consent",
         language="en",
         document_hash="0" * 64,
         channel="letter",
@@ -125,7 +132,7 @@ def consent_record(action: Action, now: datetime) -> Consent:
 
 
 @contextmanager
-def create_world() -> Iterator[World]:
+def create_state() -> Iterator[PolicyState]:
     """Create a register with four versions, and an empty store."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -133,7 +140,7 @@ def create_world() -> Iterator[World]:
         for number in range(1, 5):
             register.publish(sample_version(number), [PublishedDocument("en", "", START)])
         store = DuckDBStore(folder, "256MB")
-        yield World(folder, register, store)
+        yield PolicyState(folder, register, store)
         store.close()
         register.close()
 
@@ -144,36 +151,36 @@ def create_world() -> Iterator[World]:
 @given(ACTIONS)
 def test_governing_numbers_match_the_register(actions: list[Action]) -> None:
     """In any order of loads, consents, withdrawals and versions, the store equals one that was loaded at once."""
-    with create_world() as real:
+    with create_state() as state:
         for action in sorted(actions, key=lambda action: action.day):
-            real.perform(action)
-        real.perform(Action(41, "derive", 0, 0))
+            state.perform(action)
+        state.perform(Action(41, "derive", 0, 0))
         now = START + timedelta(days=41, hours=1)
-        expected = real.reference(now)
-        found = real.store.query("SELECT request_time, governing FROM requests", {}).rows
-        assert {round((time - START).total_seconds() / 60): number for time, number in found} == expected
-        with create_world() as other:
-            other.load(other.store, real.loaded, expected)
-            PolicyEnforcer(other.register, VisitRules()).derive_visits(other.store, now)
-            assert stored_views(real.store) == stored_views(other.store)
-            assert stored_visits(real.store) == stored_visits(other.store)
+        expected = state.expected_governing(now)
+        rows = state.store.query("SELECT request_time, governing FROM requests", {}).rows
+        assert {round((time - START).total_seconds() / 60): number for time, number in rows} == expected
+        with create_state() as other_state:
+            other_state.load(other_state.store, state.records, expected)
+            PolicyEnforcer(other_state.register, VisitRules()).derive_visits(other_state.store, now)
+            assert stored_views(state.store) == stored_views(other_state.store)
+            assert stored_visits(state.store) == stored_visits(other_state.store)
 
 
 def test_applied_consents_are_not_applied_again() -> None:
     """The store remembers how far it has applied the consents of the register."""
-    with create_world() as real:
-        real.perform(Action(5, "load", 1, 0))
-        real.perform(Action(15, "consent", 1, 2))
-        real.perform(Action(15, "settle", 0, 0))
+    with create_state() as state:
+        state.perform(Action(5, "load", 1, 0))
+        state.perform(Action(15, "consent", 1, 2))
+        state.perform(Action(15, "settle", 0, 0))
         now = START + timedelta(days=16)
-        assert real.store.consent_cursor() == ConsentCursor(1, 2)
-        assert real.register.consents.compute_governing_update(
-            real.store.consent_cursor(), now
+        assert state.store.consent_cursor() == ConsentCursor(1, 2)
+        assert state.register.consents.compute_governing_update(
+            state.store.consent_cursor(), now
         ) == GoverningUpdate(ConsentCursor(1, 2))
-        assert real.register.consents.compute_governing_update(ConsentCursor(), now) == GoverningUpdate(
+        assert state.register.consents.compute_governing_update(ConsentCursor(), now) == GoverningUpdate(
             ConsentCursor(1, 2), {1: 2}
         )
         later = START + timedelta(days=21)
-        assert real.register.consents.compute_governing_update(
-            real.store.consent_cursor(), later
+        assert state.register.consents.compute_governing_update(
+            state.store.consent_cursor(), later
         ).cursor == ConsentCursor(1, 3)

@@ -36,34 +36,34 @@ DAY = 86_400
 ROWS = [(days, governing) for days in (0.5, 2, 5, 20) for governing in (1, 2, 3)]
 
 
-def permitted_to_any(what: Bounds) -> Bounds:
+def permitted_to_any(bounds: Bounds) -> Bounds:
     """Return what any purpose permits, as bounds of `content`."""
     cells: dict[Cell, AgeByPrecision] = {}
-    for cell, ages in what.cells.items():
-        one = cell._replace(purpose="content")
-        cells[one] = merge_longest_ages(cells.get(one, {}), ages)
+    for cell, ages in bounds.cells.items():
+        content_cell = cell._replace(purpose="content")
+        cells[content_cell] = merge_longest_ages(cells.get(content_cell, {}), ages)
     return Bounds(cells, {})
 
 
 def expected_rows(governs: Sequence[Bounds]) -> list[list[Any]]:
     """Return the rows that may be kept, from a plain model of retention."""
-    found = []
+    rows = []
     for days, governing in ROWS:
-        what = permitted_to_any(governs[governing - 1])
-        if is_permitted(what, "request-time", "full", days):
+        bounds = permitted_to_any(governs[governing - 1])
+        if is_permitted(bounds, "request-time", "full", days):
             row = []
             for column, forms in FORMS.items():
-                finest = next((form for form in forms if is_permitted(what, *form, days)), None)
+                finest = next((form for form in forms if is_permitted(bounds, *form, days)), None)
                 row.append(COARSER.get((column, finest[1]), ROW[column]) if finest else None)
-            found.append(row)
-    return found
+            rows.append(row)
+    return rows
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckDBStore]:
-    opened = DuckDBStore(tmp_path, "256MB")
-    yield opened
-    opened.close()
+    store = DuckDBStore(tmp_path, "256MB")
+    yield store
+    store.close()
 
 
 def load_rows(store: DuckDBStore, folder: Path, source: str) -> None:
@@ -91,30 +91,32 @@ def test_retention_keeps_what_any_purpose_may_keep(
     store.apply_retention(
         [action for action in plan_retention([Bounds({}, {})], NOW) if not action.column], NOW
     )  # the rows of the last example
-    for removed in store.unrecorded_removals():
-        store.clear_removals(removed.run_number)
+    for removal in store.unrecorded_removals():
+        store.clear_removals(removal.run_number)
     load_rows(store, tmp_path, f"{next(NUMBERS)}")
     store.apply_retention(plan_retention(governs, NOW), NOW)
-    found = store.query(f"SELECT {COLUMNS} FROM requests", {}).rows
-    assert sorted(map(repr, found)) == sorted(map(repr, expected_rows(governs)))
-    gone = sum(one.record_count for one in store.unrecorded_removals() if one.category == "request-time")
-    assert gone == len(ROWS) - len(found)
+    rows = store.query(f"SELECT {COLUMNS} FROM requests", {}).rows
+    assert sorted(map(repr, rows)) == sorted(map(repr, expected_rows(governs)))
+    deleted_count = sum(
+        count.record_count for count in store.unrecorded_removals() if count.category == "request-time"
+    )
+    assert deleted_count == len(ROWS) - len(rows)
     before = store.unrecorded_removals()
     store.apply_retention(plan_retention(governs, NOW), NOW)
     assert store.unrecorded_removals() == before
 
 
 def read_schema(path: Path) -> list[Any]:
-    with duckdb.connect(path, read_only=True) as plain:
+    with duckdb.connect(path, read_only=True) as connection:
         return [
-            plain.execute("SELECT sql FROM duckdb_tables() ORDER BY table_name").fetchall(),
-            plain.execute(
+            connection.execute("SELECT sql FROM duckdb_tables() ORDER BY table_name").fetchall(),
+            connection.execute(
                 "SELECT table_name, constraint_text FROM duckdb_constraints() ORDER BY ALL"
             ).fetchall(),
-            plain.execute(
+            connection.execute(
                 "SELECT function_name FROM duckdb_functions() WHERE NOT internal ORDER BY 1"
             ).fetchall(),
-            plain.execute("SELECT sequence_name FROM duckdb_sequences() ORDER BY 1").fetchall(),
+            connection.execute("SELECT sequence_name FROM duckdb_sequences() ORDER BY 1").fetchall(),
         ]
 
 
@@ -148,7 +150,7 @@ def test_compaction_removes_deleted_bytes_from_the_file(tmp_path: Path) -> None:
 def test_queries_during_a_compaction_are_answered(store: DuckDBStore, tmp_path: Path) -> None:
     """A query reads the old file or the new one, and never fails."""
     load_rows(store, tmp_path, "a")
-    wrong: list[BaseException] = []
+    query_errors: list[BaseException] = []
     stop = threading.Event()
 
     def run_queries() -> None:
@@ -158,7 +160,7 @@ def test_queries_during_a_compaction_are_answered(store: DuckDBStore, tmp_path: 
                     assert run_query("SELECT count(*) FROM requests", {}).rows == [[len(ROWS)]]
                 assert store.record_counts().requests == len(ROWS)
         except BaseException as error:  # noqa: BLE001  # the test reports any error
-            wrong.append(error)
+            query_errors.append(error)
 
     threads = [threading.Thread(target=run_queries) for _ in range(3)]
     for thread in threads:
@@ -171,15 +173,15 @@ def test_queries_during_a_compaction_are_answered(store: DuckDBStore, tmp_path: 
         },
         {},
     )
-    for turn in range(3):
+    for number in range(3):
         with duckdb_cursor(store) as cursor:
-            cursor.execute("UPDATE requests SET browser = ?", [str(turn)])
+            cursor.execute("UPDATE requests SET browser = ?", [str(number)])
         store.apply_retention(plan_retention([everything], NOW), NOW)
         assert store.compact()
     stop.set()
     for thread in threads:
         thread.join(30)
-    assert wrong == []
+    assert query_errors == []
 
 
 def duckdb_cursor(store: DuckDBStore) -> Any:
@@ -198,9 +200,9 @@ def sample_version(number: int, age: int) -> Version:
             "full": age * DAY,
         },
     }
-    promised = CompiledTerms(cells, {}, vocabulary_identity="a" * 64)
+    terms = CompiledTerms(cells, {}, vocabulary_identity="a" * 64)
     effective = NOW - timedelta(days=300 - number)
-    return Version(number, promised.identity, promised.encode_canonical().decode(), "", effective, effective)
+    return Version(number, terms.identity, terms.encode_canonical().decode(), "", effective, effective)
 
 
 def test_an_address_is_reduced_step_by_step(tmp_path: Path) -> None:
@@ -221,16 +223,16 @@ def test_an_address_is_reduced_step_by_step(tmp_path: Path) -> None:
         (89, "192.0.2.0/24", 2),
         (91, None, 3),
     ):
-        removed = enforcer.enforce_retention(store, after(days))
+        removals = enforcer.enforce_retention(store, after(days))
         assert store.query(address, {}).rows == [[expected]]
         assert register.ledger.count_entries() == entries
-        assert [(one.category, one.record_count) for one in removed] in ([], [("ip-address", 1)])
+        assert [(removal.category, removal.record_count) for removal in removals] in ([], [("ip-address", 1)])
         assert enforcer.find_overdue_records(store, after(days)) == []
     with store._write() as cursor:
         cursor.execute("UPDATE requests SET ip_address = '192.0.2.7'")
     assert enforcer.find_overdue_records(store, after(7.9)) == []
-    (late,) = enforcer.find_overdue_records(store, after(8.1))
-    assert (late.relation, late.category, late.record_count) == ("requests", "ip-address", 1)
+    (overdue,) = enforcer.find_overdue_records(store, after(8.1))
+    assert (overdue.relation, overdue.category, overdue.record_count) == ("requests", "ip-address", 1)
     store.close()
     register.close()
 
@@ -244,9 +246,9 @@ def test_an_unrecorded_retention_run_is_recorded_by_the_next(tmp_path: Path) -> 
     store.load_segments([write_segment(tmp_path, admitted_records(row))])
     later = NOW + timedelta(days=8)
     store.apply_retention(plan_retention([sample_version(1, 7).compiled_terms], later), later)
-    (removed,) = enforcer.enforce_retention(store, later)
-    assert (removed.category, removed.record_count, register.ledger.count_entries()) == ("ip-address", 1, 2)
-    register.retention_runs.record(removed.run_number, [removed], later)
+    (removal,) = enforcer.enforce_retention(store, later)
+    assert (removal.category, removal.record_count, register.ledger.count_entries()) == ("ip-address", 1, 2)
+    register.retention_runs.record(removal.run_number, [removal], later)
     assert register.ledger.count_entries() == 2
     assert store.unrecorded_removals() == []
     store.close()

@@ -44,7 +44,7 @@ def test_a_verifier_key_is_read_from_its_text() -> None:
     for signer in (LEDGER, WITNESS):
         line = str(signer.verifier)
         assert Verifier.parse(f"{line}\n") == signer.verifier
-        for wrong in (
+        for changed_note in (
             line[:-4],
             line.replace("+", " "),
             f"other{line}",
@@ -52,9 +52,9 @@ def test_a_verifier_key_is_read_from_its_text() -> None:
             "",
             "a+b+c",
         ):
-            if wrong != line:
+            if changed_note != line:
                 with raises_code("invalid-verifier-key"):
-                    Verifier.parse(wrong)
+                    Verifier.parse(changed_note)
 
 
 def test_a_checkpoint_needs_the_signature_of_the_ledger() -> None:
@@ -62,17 +62,17 @@ def test_a_checkpoint_needs_the_signature_of_the_ledger() -> None:
     note = CHECKPOINT.sign(LEDGER)
     assert verify_checkpoint(SignedNote.parse(str(note)), LEDGER.verifier) == CHECKPOINT
     other = Signer(LEDGER.name, bytes([1]) * 32)
-    both = SignedNote(
+    note_of_three = SignedNote(
         note.text, (other.sign(note.text), WITNESS.sign(note.text, 1_790_000_000), *note.signature_lines)
     )
-    assert verify_checkpoint(both, LEDGER.verifier) == CHECKPOINT
-    assert both.is_signed_by(WITNESS.verifier)
-    for wrong in (
+    assert verify_checkpoint(note_of_three, LEDGER.verifier) == CHECKPOINT
+    assert note_of_three.is_signed_by(WITNESS.verifier)
+    for changed_note in (
         SignedNote(note.text, (other.sign(note.text),)),
         SignedNote(note.text.replace("11", "12"), note.signature_lines),
     ):
         with raises_code("signature-invalid"):
-            verify_checkpoint(wrong, LEDGER.verifier)
+            verify_checkpoint(changed_note, LEDGER.verifier)
     assert not SignedNote(
         note.text, (Signer(WITNESS.name, WITNESS.secret_key).sign(note.text),)
     ).is_signed_by(WITNESS.verifier)
@@ -81,22 +81,22 @@ def test_a_checkpoint_needs_the_signature_of_the_ledger() -> None:
 @pytest.mark.parametrize("index", range(11))
 def test_a_receipt_is_verified_with_the_key_alone(index: int) -> None:
     """A receipt that was written and read again is verified with nothing but the ledger's key."""
-    again = EntryProof.parse(str(receipt(index)))
-    assert again == receipt(index)
-    assert again.verify(LEDGER.verifier) == CHECKPOINT
+    parsed = EntryProof.parse(str(receipt(index)))
+    assert parsed == receipt(index)
+    assert parsed.verify(LEDGER.verifier) == CHECKPOINT
     with raises_code("signature-missing"):
-        again.verify(LEDGER.verifier, [WITNESS.verifier])
+        parsed.verify(LEDGER.verifier, [WITNESS.verifier])
 
 
 @settings(max_examples=by_depth(standard=150, thorough=1_200))
 @given(st.integers(0, 10), st.data())
 def test_a_changed_receipt_is_refused_or_means_the_same(index: int, data: st.DataObject) -> None:
     """A receipt with one character changed is refused, or still proves the same entry."""
-    written = str(receipt(index))
-    place = data.draw(st.integers(0, len(written) - 1))
-    changed = written[:place] + data.draw(st.sampled_from("AZaz09+/=\n —")) + written[place + 1 :]
+    text = str(receipt(index))
+    position = data.draw(st.integers(0, len(text) - 1))
+    changed_text = text[:position] + data.draw(st.sampled_from("AZaz09+/=\n —")) + text[position + 1 :]
     try:
-        parsed = EntryProof.parse(changed)
+        parsed = EntryProof.parse(changed_text)
         parsed.verify(LEDGER.verifier)
     except ProofError:
         return

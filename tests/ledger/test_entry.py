@@ -41,6 +41,6 @@ def test_an_entry_is_canonical_json_and_decoded_without_loss(entry: Any) -> None
 @given(
     st.binary(min_size=32, max_size=32), st.dictionaries(NAMES.filter(lambda name: name != "salt"), st.text())
 )
-def test_a_commitment_is_the_hash_of_salt_and_canonical_json(salt: bytes, who: dict[str, str]) -> None:
+def test_a_commitment_is_the_hash_of_salt_and_canonical_json(salt: bytes, fields: dict[str, str]) -> None:
     """A commitment is the SHA-256 of its salt and canonical JSON, so any package for RFC 8785 can check it."""
-    assert compute_commitment(salt, **who) == sha256(salt + rfc8785.dumps(who)).hexdigest()
+    assert compute_commitment(salt, **fields) == sha256(salt + rfc8785.dumps(fields)).hexdigest()

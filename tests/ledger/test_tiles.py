@@ -38,8 +38,8 @@ def test_a_standard_reader_finds_every_entry(tmp_path: Path) -> None:
     sizes = [1, 3, 255, 256, 257, 700]
     for start, size in zip([0, *sizes], sizes, strict=False):
         append_withdrawals(register, start, size)
-        written = register.ledger.export(folder)
-        assert register.ledger.export(folder) == 0 < written
+        file_count = register.ledger.export(folder)
+        assert register.ledger.export(folder) == 0 < file_count
         origin, size_line, root = (folder / "checkpoint").read_text().split("\n")[:3]
         assert (origin, size_line) == (register.ledger.signer.name, str(size))
         data, entries = read_tiles(folder, "entries", size), []
@@ -49,12 +49,12 @@ def test_a_standard_reader_finds_every_entry(tmp_path: Path) -> None:
             data = data[2 + length :]
         assert len(entries) == size
         hashes = read_tiles(folder, "0", size)
-        leaves = [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
+        leaves = [hashes[start_byte : start_byte + 32] for start_byte in range(0, len(hashes), 32)]
         assert leaves == [hash_leaf(entry) for entry in entries]
         assert compute_rfc6962_root(leaves) == base64.b64decode(root)
         if size >= 256:  # a full tile
-            above = read_tiles(folder, "1", size // 256)
-            assert above[:32] == compute_rfc6962_root(leaves[:256])
+            upper_hashes = read_tiles(folder, "1", size // 256)
+            assert upper_hashes[:32] == compute_rfc6962_root(leaves[:256])
     full = folder / "tile" / "0" / "000"
     before = full.stat().st_mtime_ns
     register.ledger.export(folder)

@@ -37,9 +37,9 @@ def grow_tree(leaves: Sequence[bytes], *cuts: int) -> NodeLookup:
     """Return the nodes of a tree that grew in batches, which end at the given sizes."""
     nodes: dict[tuple[int, int], bytes] = {}
     for start, end in pairwise([0, *cuts, len(leaves)]):
-        batch = list(append_leaves(start, leaves[start:end], lambda level, place: nodes[level, place]))
-        nodes.update({(level, place): value for level, place, value in batch})
-    return lambda level, place: nodes[level, place]
+        batch = list(append_leaves(start, leaves[start:end], lambda level, index: nodes[level, index]))
+        nodes.update({(level, index): value for level, index, value in batch})
+    return lambda level, index: nodes[level, index]
 
 
 def compute_rfc6962_root(leaves: Sequence[bytes]) -> bytes:
@@ -116,16 +116,16 @@ def test_every_proof_of_a_small_tree_is_verified() -> None:
         for index in range(size):
             proof = prove_inclusion(index, size, node)
             check_inclusion(index, size, LEAVES[index], proof, root)
-            for wrong in ((index + 1, size), (index, size + 1), (index - 1, size)):
-                if is_inclusion_proof_valid(wrong, LEAVES[index], proof, root):
-                    assert wrong[1] != size, (index, size, wrong)
+            for wrong_place in ((index + 1, size), (index, size + 1), (index - 1, size)):
+                if is_inclusion_proof_valid(wrong_place, LEAVES[index], proof, root):
+                    assert wrong_place[1] != size, (index, size, wrong_place)
         for first in range(1, size + 1):
             proof = prove_consistency(first, size, node)
             check_consistency(first, size, compute_root(first, node), root, proof)
-            for changed in (proof[:-1], [*proof, LEAVES[0]], [LEAVES[0], *proof[1:]]):
-                if changed != proof:
+            for changed_proof in (proof[:-1], [*proof, LEAVES[0]], [LEAVES[0], *proof[1:]]):
+                if changed_proof != proof:
                     with pytest.raises(ProofError):
-                        check_consistency(first, size, compute_root(first, node), root, changed)
+                        check_consistency(first, size, compute_root(first, node), root, changed_proof)
 
 
 def is_inclusion_proof_valid(place: tuple[int, int], leaf: bytes, proof: list[bytes], root: bytes) -> bool:

@@ -22,8 +22,8 @@ OTHER_EXPECTED = {"address": SECOND, "path": "/other", "status": 404, "bytes": 5
 
 def parse_line(line: str, format: str = "combined") -> dict[str, Any] | str:  # noqa: A002
     reading = create_parser(format).parse(pl.Series([line]))
-    found: list[dict[str, Any]] = reading.requests.drop("line").to_dicts()
-    return found[0] if found else str(reading.drops["reason"][0])
+    requests: list[dict[str, Any]] = reading.requests.drop("line").to_dicts()
+    return requests[0] if requests else str(reading.drops["reason"][0])
 
 
 EXPECTED = {
@@ -52,13 +52,15 @@ REPAIRED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("line", "changed"), REPAIRED)
-def test_a_damaged_line_with_its_essential_fields_is_parsed(line: str, changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("line", "expected_changes"), REPAIRED)
+def test_a_damaged_line_with_its_essential_fields_is_parsed(
+    line: str, expected_changes: dict[str, Any]
+) -> None:
     """Lines with missing fields, a missing size or wrong quotes are parsed if the essential fields are certain."""
-    found = parse_line(line)
-    assert isinstance(found, dict)
-    assert found["time"] == datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
-    assert {name: found[name] for name in (EXPECTED | changed)} == EXPECTED | changed
+    result = parse_line(line)
+    assert isinstance(result, dict)
+    assert result["time"] == datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
+    assert {name: result[name] for name in (EXPECTED | expected_changes)} == EXPECTED | expected_changes
 
 
 @pytest.mark.parametrize(
@@ -96,24 +98,24 @@ def test_a_common_line_cut_off_before_its_size_is_unparsable(end: int) -> None:
 @pytest.mark.parametrize("second", [OTHER, f"{OTHER} 0.5", OTHER.replace(SECOND, "2001:db8::2")])
 def test_no_field_of_a_cut_line_enters_the_next_one(end: int, second: str) -> None:
     """Wherever the first of two lines was cut, the second is parsed on its own, or neither is."""
-    found = parse_line(COMBINED[:end] + second)
-    if isinstance(found, dict):
+    result = parse_line(COMBINED[:end] + second)
+    if isinstance(result, dict):
         expected = OTHER_EXPECTED | ({"address": "2001:db8::2"} if "2001" in second else {})
-        assert found["address"] in {expected["address"], None}
-        assert {name: found[name] for name in expected} == expected | {"address": found["address"]}
-        assert (found["query"], found["host"], found["referrer"]) == (None, None, None)
+        assert result["address"] in {expected["address"], None}
+        assert {name: result[name] for name in expected} == expected | {"address": result["address"]}
+        assert (result["query"], result["host"], result["referrer"]) == (None, None, None)
     else:
-        assert found == DropReason.MERGED.value
+        assert result == DropReason.MERGED.value
 
 
 @pytest.mark.parametrize("cut", ["H", "HT", "HTT", "HTTP"])
 @pytest.mark.parametrize("address", [SECOND, "2001:db8::2"])
 def test_a_complete_second_record_is_parsed(cut: str, address: str) -> None:
     """If a line was cut in its protocol, the record after it is parsed."""
-    found = parse_line(f'{FIRST} - - {TIME} "GET /a?token {cut}{OTHER.replace(SECOND, address)}')
-    assert isinstance(found, dict)
-    assert {name: found[name] for name in OTHER_EXPECTED} == OTHER_EXPECTED | {"address": address}
-    assert (found["query"], found["host"], found["referrer"]) == (None, None, None)
+    result = parse_line(f'{FIRST} - - {TIME} "GET /a?token {cut}{OTHER.replace(SECOND, address)}')
+    assert isinstance(result, dict)
+    assert {name: result[name] for name in OTHER_EXPECTED} == OTHER_EXPECTED | {"address": address}
+    assert (result["query"], result["host"], result["referrer"]) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -137,17 +139,17 @@ def test_two_records_without_a_clear_boundary_are_not_parsed(line: str) -> None:
 def test_text_written_into_a_line_does_not_become_a_user_agent() -> None:
     """If other text was written into a line, its last quoted text is not used as the user agent."""
     noise = f'2026/01/02 12:00:05 [error] client: {SECOND}, request: "GET / HTTP/1.1", host: "example.org"'
-    found = parse_line(COMBINED.removesuffix('(X11)"') + noise)
-    assert isinstance(found, dict)
-    assert (found["path"], found["user_agent"]) == ("/a", None)
+    result = parse_line(COMBINED.removesuffix('(X11)"') + noise)
+    assert isinstance(result, dict)
+    assert (result["path"], result["user_agent"]) == ("/a", None)
 
 
 def test_a_damaged_traefik_line_keeps_its_duration() -> None:
     """A damaged line of Traefik gives its duration, and a cut one is unparsable."""
     line = f'{COMBINED} 7 "web@docker" "http://10.0.0.2:80" 15ms'.replace(" - - ", " ")
-    found = parse_line(line, "traefik")
-    assert isinstance(found, dict)
-    assert found["response_time_us"] == 15_000
+    result = parse_line(line, "traefik")
+    assert isinstance(result, dict)
+    assert result["response_time_us"] == 15_000
     assert parse_line(line.removesuffix(" 15ms"), "traefik") == DropReason.MALFORMED.value
 
 

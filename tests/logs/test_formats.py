@@ -185,8 +185,8 @@ def test_a_line_of_each_format_is_parsed(format: str, text: str, expected: dict[
     """Each column has the value in the line, and is null if there is none."""
     result = parse_lines(format, *text.split("\n"))
     assert result.requests.schema == REQUEST_SCHEMA
-    (found,) = requests(result)
-    assert found == dict.fromkeys(found) | expected
+    (request,) = requests(result)
+    assert request == dict.fromkeys(request) | expected
 
 
 @pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
@@ -362,8 +362,8 @@ def test_no_value_combines_two_lines(format: str, text: str) -> None:  # noqa: A
     """Wherever a line is cut and followed by the next one, each value is that of the next one, or null."""
     *head, first = text.split("\n")
     second = first
-    for mine, other in OTHERS.items():
-        second = second.replace(mine, other)
+    for first_value, second_value in OTHERS.items():
+        second = second.replace(first_value, second_value)
     (expected,) = requests(parse_lines(format, *head, second))
     for request in requests(
         parse_lines(format, *head, *(first[:end] + second for end in range(1, len(first) + 1)))
@@ -374,13 +374,13 @@ def test_no_value_combines_two_lines(format: str, text: str) -> None:  # noqa: A
 
 def test_an_unknown_format_name_is_refused() -> None:
     """The hint of a misspelt name has the nearest valid one."""
-    with raises_code("unknown-log-format") as refused:
+    with raises_code("unknown-log-format") as error_info:
         create_parser("combind")
-    assert "`combind`" in refused.value.message
-    assert "`combined`" in refused.value.hint
-    with pytest.raises(LogFormatError) as refused:
+    assert "`combind`" in error_info.value.message
+    assert "`combined`" in error_info.value.hint
+    with pytest.raises(LogFormatError) as error_info:
         create_parser("qqq")
-    assert "haproxy" in refused.value.hint
+    assert "haproxy" in error_info.value.hint
 
 
 def test_a_damaged_log_is_detected() -> None:
@@ -408,10 +408,10 @@ def test_the_format_that_parses_more_fields_is_preferred() -> None:
 )
 def test_a_log_of_no_known_format_is_refused(sample: list[str], message: str) -> None:
     """A log of unknown format is refused with counts and a hint, without any content of its lines."""
-    with pytest.raises(FormatDetectionError, match=message) as refused:
+    with pytest.raises(FormatDetectionError, match=message) as error_info:
         detect_format(sample)
-    assert (refused.value.code, "LogFormat" in refused.value.hint) == ("log-format-not-detected", True)
-    assert "rubbish" not in refused.value.message
+    assert (error_info.value.code, "LogFormat" in error_info.value.hint) == ("log-format-not-detected", True)
+    assert "rubbish" not in error_info.value.message
 
 
 def test_directives_are_enough_to_detect_a_format() -> None:
@@ -501,9 +501,11 @@ def test_values_of_real_logs_are_correct() -> None:
         ("GET", "www.sbjudge4.com", "/ip4.php"),
     ]
     shop = gzip.decompress((DATA / "logs/shop-2019.log.gz").read_bytes()).decode().splitlines()
-    found = parse_lines("combined", *shop).requests
-    assert found["status"].eq(404).sum() == 830
-    assert found["bytes"].sum() == 1_180_926_903
-    assert found["address"].n_unique() == 3672
-    assert found["user_agent"].n_unique() == 1812  # 1813 texts, of which `-` and the empty one are the same
-    assert found.select(pl.col("path", "method", "address").null_count()).row(0) == (0, 0, 0)
+    requests = parse_lines("combined", *shop).requests
+    assert requests["status"].eq(404).sum() == 830
+    assert requests["bytes"].sum() == 1_180_926_903
+    assert requests["address"].n_unique() == 3672
+    assert (
+        requests["user_agent"].n_unique() == 1812
+    )  # 1813 texts, of which `-` and the empty one are the same
+    assert requests.select(pl.col("path", "method", "address").null_count()).row(0) == (0, 0, 0)

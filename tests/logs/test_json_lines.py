@@ -28,8 +28,8 @@ def parse_line(format: str, line: dict[str, Any] | str) -> dict[str, Any] | str:
     reading = create_parser(format).parse(pl.Series([text]))
     if reading.drops["reason"].to_list():
         return str(reading.drops["reason"][0])
-    found: dict[str, Any] = reading.requests.drop("line").to_dicts()[0]
-    return {name: value for name, value in found.items() if value is not None}
+    request: dict[str, Any] = reading.requests.drop("line").to_dicts()[0]
+    return {name: value for name, value in request.items() if value is not None}
 
 
 TIMES = [
@@ -52,8 +52,8 @@ TIMES = [
 @pytest.mark.parametrize("time", TIMES)
 def test_the_form_of_a_time_is_detected(time: str | float) -> None:
     """ISO 8601, the form of the common format, and seconds to nanoseconds since 1970 give one moment."""
-    found = parse_line("nginx-json", NGINX | {"time_local": time})
-    assert found == REQUEST
+    request = parse_line("nginx-json", NGINX | {"time_local": time})
+    assert request == REQUEST
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_time_that_does_not_exist_is_invalid(time: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "expected"),
+    ("other_keys", "expected"),
     [
         ({"http_user_agent": "Mozilla"}, {"user_agent": "Mozilla"}),
         ({"HTTP-User-Agent": "Mozilla"}, {"user_agent": "Mozilla"}),
@@ -89,9 +89,9 @@ def test_a_time_that_does_not_exist_is_invalid(time: Any) -> None:
         ({"referer": "-"}, {}),
     ],
 )
-def test_keys_are_recognised_in_each_spelling(more: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_keys_are_recognised_in_each_spelling(other_keys: dict[str, Any], expected: dict[str, Any]) -> None:
     """Case, underscores and nesting do not matter, and values of another type are ignored."""
-    assert parse_line("nginx-json", NGINX | more) == REQUEST | expected
+    assert parse_line("nginx-json", NGINX | other_keys) == REQUEST | expected
 
 
 def test_common_errors_of_templates_are_repaired() -> None:

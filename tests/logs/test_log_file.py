@@ -67,10 +67,10 @@ def test_a_truncated_compressed_log_gives_its_beginning(
     path = tmp_path / "log"
     path.write_bytes(data[: len(data) * 2 // 3])
     with open_log(path) as log:
-        found = list(read_blocks(log, 0, digest()))
+        blocks = list(read_blocks(log, 0, digest()))
         damage = log.damage
     assert damage
-    assert not found or found[0].data.startswith(b"line 0\nline 1\n")
+    assert not blocks or blocks[0].data.startswith(b"line 0\nline 1\n")
 
 
 def test_garbage_after_a_gzip_member_is_damage(tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ def test_garbage_after_a_gzip_member_is_damage(tmp_path: Path) -> None:
 def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     """The error has a hint."""
     for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(InvalidInputError) as caught:
+        with pytest.raises(InvalidInputError) as error_info:
             open_log(path)
-        assert caught.value.hint
+        assert error_info.value.hint
 
 
 def test_bytes_that_are_not_utf8_are_read_as_latin_1(tmp_path: Path) -> None:
@@ -110,23 +110,25 @@ def test_blocks_cover_every_byte_once(data: bytes, size: int) -> None:
     log_file.BLOCK_BYTES = size
     try:
         raw = io.BufferedReader(io.BytesIO(data))
-        found = list(read_blocks(log_file.LogFile("log", raw, raw), 0, digest()))
+        blocks = list(read_blocks(log_file.LogFile("log", raw, raw), 0, digest()))
     finally:
         log_file.BLOCK_BYTES = before
     position = 0
-    for block in found:
+    for block in blocks:
         assert block.start == position
         assert block.start_digest == hmac.new(b"key", data[: block.start], "sha256").hexdigest()
         assert block.end_digest == hmac.new(b"key", data[: block.end], "sha256").hexdigest()
         places = [(block.start, block.data)] if block.data else []
-        assert all(data[start : start + len(part)] == part for start, part in places)
+        assert all(data[start : start + len(block_data)] == block_data for start, block_data in places)
         assert all(b"\n" not in data[offset : offset + length] for offset, length in block.oversized_lines)
         position = block.end
     assert position == len(data)
-    lines = sum(len(block.split_lines()) for block in found) + sum(len(b.oversized_lines) for b in found)
+    lines = sum(len(block.split_lines()) for block in blocks) + sum(
+        len(read_block.oversized_lines) for read_block in blocks
+    )
     assert lines == len(data.removesuffix(b"\n").split(b"\n")) if data else lines == 0
-    assert [block.provisional for block in found] == [False] * (len(found) - 1) + (
-        [not data.endswith(b"\n") and not found[-1].oversized_lines] if found else []
+    assert [block.provisional for block in blocks] == [False] * (len(blocks) - 1) + (
+        [not data.endswith(b"\n") and not blocks[-1].oversized_lines] if blocks else []
     )
 
 
@@ -134,9 +136,9 @@ def test_an_oversized_line_is_skipped_and_located(tmp_path: Path) -> None:
     """A line longer than a block is skipped with its position, and the lines around it are read."""
     path = tmp_path / "log"
     path.write_bytes(b"before\n" + b"x" * (40 * 1024 * 1024) + b"\nafter\n")
-    found = read_all_blocks(path)
-    assert [line for block in found for line in block.split_lines()] == ["before", "after"]
-    assert [place for block in found for place in block.oversized_lines] == [(7, 40 * 1024 * 1024)]
+    blocks = read_all_blocks(path)
+    assert [line for block in blocks for line in block.split_lines()] == ["before", "after"]
+    assert [location for block in blocks for location in block.oversized_lines] == [(7, 40 * 1024 * 1024)]
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ STAMP = "[02/Jan/2026:12:00:05 +0000]"
 
 
 def parse_line(format: str, line: str) -> dict[str, Any] | None:  # noqa: A002
-    found: list[dict[str, Any]] = (
+    requests: list[dict[str, Any]] = (
         create_parser(format).parse(pl.Series([line])).requests.drop("line").to_dicts()
     )
-    return {name: value for name, value in found[0].items() if value is not None} if found else None
+    return {name: value for name, value in requests[0].items() if value is not None} if requests else None
 
 
 APACHE: list[tuple[str, str, dict[str, Any]]] = [
@@ -108,10 +108,10 @@ def test_a_pasted_format_parses_its_lines(format: str, line: str, expected: dict
 )
 def test_a_bad_format_is_refused(format: str, message: str, hint: str) -> None:  # noqa: A002
     """An unknown directive, or a format without time or request, is refused with a hint."""
-    with pytest.raises(LogFormatError) as refused:
+    with pytest.raises(LogFormatError) as error_info:
         create_parser(format)
-    assert (refused.value.code, message in refused.value.message) == ("invalid-log-format", True)
-    assert any(part in refused.value.hint for part in hint.split("|"))
+    assert (error_info.value.code, message in error_info.value.message) == ("invalid-log-format", True)
+    assert any(part in error_info.value.hint for part in hint.split("|"))
 
 
 def test_a_damaged_line_of_a_pasted_format_is_parsed() -> None:

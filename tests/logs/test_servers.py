@@ -102,7 +102,7 @@ class Server:
 
     program: str
     config: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     format: str
     pasted: str = ""
     agents: bool = True
@@ -145,10 +145,12 @@ def run_server(name: str, folder: Path, log: Path) -> Iterator[int]:
         folder=folder, log=log, port=port, directive=directive, name=log_name, syslog=syslog
     )
     config.write_text(text, encoding="utf-8")
-    words = [word.format(config=config) for word in server.words]
+    arguments = [word.format(config=config) for word in server.arguments]
     environment = {"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     with (folder / "output").open("wb") as output:
-        child = subprocess.Popen([program, *words], stdout=output, stderr=subprocess.STDOUT, env=environment)
+        child = subprocess.Popen(
+            [program, *arguments], stdout=output, stderr=subprocess.STDOUT, env=environment
+        )
     try:
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
@@ -197,19 +199,19 @@ def test_the_log_of_a_real_server_is_parsed(name: str, tmp_path: Path) -> None:
     server = SERVERS[name]
     reader = create_parser(server.pasted) if server.pasted else detect_format(lines).parser
     assert reader.name == (server.format or server.pasted)
-    found = reader.parse(pl.Series(lines)).requests.filter(pl.col("method").is_not_null()).rows(named=True)
-    found.sort(key=lambda row: PATHS.index(row["path"]))  # several threads may write lines in any order
-    requests = [(row["method"], row["path"], row["query"], row["status"]) for row in found]
+    rows = reader.parse(pl.Series(lines)).requests.filter(pl.col("method").is_not_null()).rows(named=True)
+    rows.sort(key=lambda row: PATHS.index(row["path"]))  # several threads may write lines in any order
+    requests = [(row["method"], row["path"], row["query"], row["status"]) for row in rows]
     assert requests == [
         ("GET", "/", None, 200),
         ("GET", "/page", "q=a%20b&x=1", 200),
         ("HEAD", "/missing", None, 404),
         ("POST", "/form%C3%A9", None, 200),
     ]
-    assert {row["address"] for row in found} == {"127.0.0.1"}
+    assert {row["address"] for row in rows} == {"127.0.0.1"}
     after = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=2)
-    assert all(before <= row["time"] <= after for row in found)
-    assert found[0]["user_agent"] == REQUESTS[0][2]
+    assert all(before <= row["time"] <= after for row in rows)
+    assert rows[0]["user_agent"] == REQUESTS[0][2]
     if not name.startswith("haproxy"):  # HAProxy captures headers without names
-        assert found[1]["user_agent"] == ODD_AGENT
-        assert found[3]["user_agent"] == ""
+        assert rows[1]["user_agent"] == ODD_AGENT
+        assert rows[3]["user_agent"] == ""

@@ -55,8 +55,8 @@ def requests(result: ParseResult) -> list[dict[str, Any]]:
 )  # fmt: skip
 def test_fields_follow_the_directive(names: str, values: str, expected: dict[str, Any]) -> None:
     """Each value goes to its column, separated by spaces or tabs, with or without quotes."""
-    merged = {name: value for name, value in (REQUEST | expected).items() if value is not None}
-    assert requests(parse_lines(f"#Fields: {names}", values)) == [merged]
+    expected_request = {name: value for name, value in (REQUEST | expected).items() if value is not None}
+    assert requests(parse_lines(f"#Fields: {names}", values)) == [expected_request]
 
 
 def test_the_unit_of_time_taken_depends_on_the_software() -> None:
@@ -68,10 +68,10 @@ def test_the_unit_of_time_taken_depends_on_the_software() -> None:
         ]
         == 2000
     )
-    again = parse_lines(
+    result = parse_lines(
         "#Software: Microsoft Internet Information Services 10.0", *lines, "#Software: Other", lines[1]
     )
-    assert [request["response_time_us"] for request in requests(again)] == [2000, 2_000_000]
+    assert [request["response_time_us"] for request in requests(result)] == [2000, 2_000_000]
 
 
 def test_fields_may_change_within_a_file() -> None:
@@ -131,8 +131,8 @@ def test_a_line_that_does_not_match_the_directive_has_a_reason(lines: list[str],
 
 def test_a_directive_may_name_many_fields() -> None:
     """A directive with as many fields as the limit is accepted."""
-    more = FIELDS_MAX - len(NAMES.split())
-    assert requests(parse_lines(f"#Fields: {NAMES}{' x' * more}", f"{VALUES}{' y' * more}")) == [REQUEST]
+    count = FIELDS_MAX - len(NAMES.split())
+    assert requests(parse_lines(f"#Fields: {NAMES}{' x' * count}", f"{VALUES}{' y' * count}")) == [REQUEST]
 
 
 CLOUDFRONT = "date time x-edge-location c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query x-host-header time-taken"

@@ -67,12 +67,12 @@ def terms_with(**parts: Any) -> Terms:
     return Terms(2, "A", "a@example.org", date(2026, 11, 22), ["en"], **parts)
 
 
-def combine_terms(one: Terms, other: Terms) -> Terms:
+def combine_terms(first: Terms, second: Terms) -> Terms:
     """Return terms with the rules of both; the cookies are those of the first."""
     return msgspec.structs.replace(
-        one,
-        collect_rules=[*one.collect_rules, *other.collect_rules],
-        disclose_rules=[*one.disclose_rules, *other.disclose_rules],
+        first,
+        collect_rules=[*first.collect_rules, *second.collect_rules],
+        disclose_rules=[*first.disclose_rules, *second.disclose_rules],
     )
 
 
@@ -81,12 +81,16 @@ def collected_ages(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
     """Draw a category and its ages; a coarser precision is kept at least as long as a finer one."""
     category = draw(st.sampled_from(["ip-address", "visit", "visit-time"]))
     precisions = PRECISIONS.get(category, ("full",))
-    chosen = draw(st.sets(st.sampled_from(precisions), min_size=1))
+    kept_precisions = draw(st.sets(st.sampled_from(precisions), min_size=1))
     ages = sorted(
-        draw(st.lists(st.sampled_from(list(DAYS)), min_size=len(chosen), max_size=len(chosen))),
+        draw(
+            st.lists(
+                st.sampled_from(list(DAYS)), min_size=len(kept_precisions), max_size=len(kept_precisions)
+            )
+        ),
         key=lambda age: DAYS[age],
     )
-    fine_first = [precision for precision in reversed(precisions) if precision in chosen]
+    fine_first = [precision for precision in reversed(precisions) if precision in kept_precisions]
     return [category], dict(zip(fine_first, ages, strict=True))
 
 
@@ -155,18 +159,22 @@ def policy_histories(draw: st.DrawFn) -> tuple[list[Terms], int, set[int]]:
     return versions, draw(numbers), draw(st.sets(numbers))
 
 
-def locate_permission(one: Permission) -> tuple[Cell | str, str]:
+def locate_permission(permission: Permission) -> tuple[Cell | str, str]:
     """Return the cell and precision, the duty, ground or form that a permission of the model is about."""
-    if isinstance(one, ReducedDuty):
-        return one.duty.replace("_", "-"), ""
-    if isinstance(one, Disclosure):
-        return f"ground {one.ground}", ""
-    if isinstance(one, FormRelease):
-        return f"form {one.form}", ""
-    if isinstance(one, CookieUse):
-        setter = OPERATOR if one.party == "first" else THIRD_PARTY
-        return Cell(f"{COOKIE_PREFIX}{one.name}", one.purpose, setter, OWN_USE), one.basis
-    return Cell(one.category, one.purpose, one.recipient, one.ground), one.precision
+    if isinstance(permission, ReducedDuty):
+        return permission.duty.replace("_", "-"), ""
+    if isinstance(permission, Disclosure):
+        return f"ground {permission.ground}", ""
+    if isinstance(permission, FormRelease):
+        return f"form {permission.form}", ""
+    if isinstance(permission, CookieUse):
+        setter = OPERATOR if permission.party == "first" else THIRD_PARTY
+        return Cell(
+            f"{COOKIE_PREFIX}{permission.name}", permission.purpose, setter, OWN_USE
+        ), permission.basis
+    return Cell(
+        permission.category, permission.purpose, permission.recipient, permission.ground
+    ), permission.precision
 
 
 def locate_witness(witness: Witness) -> tuple[Cell | str, str]:
@@ -182,65 +190,67 @@ def locate_witness(witness: Witness) -> tuple[Cell | str, str]:
 def enumerate_permissions(bounds: Bounds) -> Permissions:
     """Return all permissions of the model's universe that bounds grant."""
 
-    def allows(one: Permission) -> bool:
-        if isinstance(one, Disclosure):
-            required = bounds.grounds.get(one.ground)
+    def is_permitted(permission: Permission) -> bool:
+        if isinstance(permission, Disclosure):
+            required = bounds.grounds.get(permission.ground)
             return (
                 required is not None
-                and one.evidence >= {*required.evidence}
-                and one.approvals >= required.approvals
+                and permission.evidence >= {*required.evidence}
+                and permission.approvals >= required.approvals
             )
-        if isinstance(one, FormRelease):
-            needs = bounds.form_needs.get(one.form)
+        if isinstance(permission, FormRelease):
+            needs = bounds.form_needs.get(permission.form)
             return (
-                needs is not None and one.category in needs.categories and one.objection not in needs.purposes
+                needs is not None
+                and permission.category in needs.categories
+                and permission.objection not in needs.purposes
             )
-        about, precision = locate_permission(one)
-        if isinstance(one, ReducedDuty):
-            return bounds.duties.get(str(about), 0) < one.level
-        assert isinstance(about, Cell)
-        greatest = bounds.max_age(about, precision)
-        return greatest is None or one.age * DAY <= greatest
+        subject, precision = locate_permission(permission)
+        if isinstance(permission, ReducedDuty):
+            return bounds.duties.get(str(subject), 0) < permission.level
+        assert isinstance(subject, Cell)
+        max_age = bounds.max_age(subject, precision)
+        return max_age is None or permission.age * DAY <= max_age
 
-    return frozenset(one for one in UNIVERSE if allows(one))
+    return frozenset(permission for permission in UNIVERSE if is_permitted(permission))
 
 
-def are_equal(one: Bounds, other: Bounds) -> bool:
+def are_equal(first: Bounds, second: Bounds) -> bool:
     parts = ("cells", "duties", "grounds", "form_needs")
-    return all(getattr(one, part) == getattr(other, part) for part in parts)
+    return all(getattr(first, part) == getattr(second, part) for part in parts)
 
 
 def compile_all(versions: Sequence[Terms]) -> list[Bounds]:
     return [compile_terms(terms) for terms in versions]
 
 
-many = partial(settings, deadline=None)
+model_settings = partial(settings, deadline=None)
 
 
-@many(max_examples=by_depth(standard=130, thorough=2_000))
+@model_settings(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS)
 def test_comparing_terms_compares_the_sets_of_what_they_permit(old: Terms, new: Terms) -> None:
     """The relation is that of the sets, and the witnesses are exactly the places where the sets differ."""
     before, after = find_permissions(old), find_permissions(new)
-    found = compare(compile_terms(old), compile_terms(new))
-    assert (found.relation is ProtectionRelation.SAME) <= (before == after)
-    places = {locate_permission(one) for one in UNIVERSE}
-    for witnesses, differing in ((found.looser, after - before), (found.stricter, before - after)):
+    comparison = compare(compile_terms(old), compile_terms(new))
+    assert (comparison.relation is ProtectionRelation.SAME) <= (before == after)
+    places = {locate_permission(permission) for permission in UNIVERSE}
+    for witnesses, differing in ((comparison.looser, after - before), (comparison.stricter, before - after)):
         reported = {locate_witness(witness) for witness in witnesses} & places
-        assert reported == {locate_permission(one) for one in differing}
+        assert reported == {locate_permission(permission) for permission in differing}
     if before != after:
         expected = {
             (True, True): ProtectionRelation.INCOMPARABLE,
             (True, False): ProtectionRelation.LESS_PROTECTIVE,
             (False, True): ProtectionRelation.MORE_PROTECTIVE,
         }[bool(after - before), bool(before - after)]
-        assert found.relation in {expected, ProtectionRelation.INCOMPARABLE}
-    assert found.is_at_least_as_protective == (
-        found.relation in {ProtectionRelation.SAME, ProtectionRelation.MORE_PROTECTIVE}
+        assert comparison.relation in {expected, ProtectionRelation.INCOMPARABLE}
+    assert comparison.is_at_least_as_protective == (
+        comparison.relation in {ProtectionRelation.SAME, ProtectionRelation.MORE_PROTECTIVE}
     )
 
 
-@many(max_examples=by_depth(standard=130, thorough=2_000))
+@model_settings(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS)
 def test_compiled_terms_permit_what_their_rules_permit(terms: Terms) -> None:
     """Compiled terms permit what their rules permit, before and after they are encoded and parsed again."""
@@ -250,11 +260,11 @@ def test_compiled_terms_permit_what_their_rules_permit(terms: Terms) -> None:
     ) == find_permissions(terms)
 
 
-@many(max_examples=by_depth(standard=130, thorough=2_000))
+@model_settings(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
-def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, three: Terms) -> None:
+def test_protecting_at_least_as_much_is_a_partial_order(first: Terms, second: Terms, third: Terms) -> None:
     """The relation is reflexive, antisymmetric and transitive."""
-    a, b, c = compile_all([one, two, three])
+    a, b, c = compile_all([first, second, third])
     assert compare(a, a).relation is ProtectionRelation.SAME
     assert (compare(a, b).is_at_least_as_protective and compare(b, a).is_at_least_as_protective) == (
         compare(a, b).relation is ProtectionRelation.SAME
@@ -271,40 +281,40 @@ def test_protecting_at_least_as_much_is_a_partial_order(one: Terms, two: Terms, 
     assert compare(b, a).relation is mirrored.get(compare(a, b).relation, compare(a, b).relation)
 
 
-@many(max_examples=by_depth(standard=130, thorough=2_000))
+@model_settings(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
-def test_the_meet_is_the_greatest_lower_bound(one: Terms, two: Terms, three: Terms) -> None:
+def test_the_meet_is_the_greatest_lower_bound(first: Terms, second: Terms, third: Terms) -> None:
     """The meet permits what both terms permit, and terms as protective as both are as protective as their meet."""
-    a, b, c = compile_all([one, two, three])
-    both = meet(a, b)
-    assert enumerate_permissions(both) == find_permissions(one) & find_permissions(two)
-    assert compare(a, both).is_at_least_as_protective
-    assert compare(b, both).is_at_least_as_protective
-    assert compare(both, meet(both, c)).is_at_least_as_protective
+    a, b, c = compile_all([first, second, third])
+    lower_bound = meet(a, b)
+    assert enumerate_permissions(lower_bound) == find_permissions(first) & find_permissions(second)
+    assert compare(a, lower_bound).is_at_least_as_protective
+    assert compare(b, lower_bound).is_at_least_as_protective
+    assert compare(lower_bound, meet(lower_bound, c)).is_at_least_as_protective
     assert (compare(a, c).is_at_least_as_protective and compare(b, c).is_at_least_as_protective) == compare(
-        both, c
+        lower_bound, c
     ).is_at_least_as_protective
     assert are_equal(meet(a, a), a)
-    assert are_equal(both, meet(b, a))
-    assert are_equal(meet(both, c), meet(a, meet(b, c)))
+    assert are_equal(lower_bound, meet(b, a))
+    assert are_equal(meet(lower_bound, c), meet(a, meet(b, c)))
 
 
-@many(max_examples=by_depth(standard=130, thorough=2_000))
+@model_settings(max_examples=by_depth(standard=130, thorough=2_000))
 @given(TERMS, TERMS, TERMS)
 def test_the_meet_distributes_over_combined_rules(one: Terms, two: Terms, three: Terms) -> None:
     """The meet of combined rules permits the same as the combination of their meets."""
     grounds = [Ground("required-by-law", ["case"])]
-    collected = [
+    all_terms = [
         msgspec.structs.replace(terms, cookies=[], duties=Duties(), grounds=grounds, forms=[])
         for terms in (one, two, three)
     ]
-    first, second, third = collected
+    first, second, third = all_terms
     together = enumerate_permissions(meet(compile_terms(combine_terms(first, second)), compile_terms(third)))
-    a, b, c = compile_all(collected)
+    a, b, c = compile_all(all_terms)
     assert together == enumerate_permissions(meet(a, c)) | enumerate_permissions(meet(b, c))
 
 
-@many(max_examples=by_depth(standard=130, thorough=2_000))
+@model_settings(max_examples=by_depth(standard=130, thorough=2_000))
 @given(policy_histories())
 def test_the_bounds_of_a_record_match_the_recursive_definition(
     history: tuple[list[Terms], int, set[int]],
@@ -319,48 +329,48 @@ def test_the_bounds_of_a_record_match_the_recursive_definition(
     assert compare(compile_terms(versions[-1]), governs).is_at_least_as_protective
 
 
-@many(max_examples=by_depth(standard=130, thorough=2_000))
+@model_settings(max_examples=by_depth(standard=130, thorough=2_000))
 @given(policy_histories(), TERMS)
 def test_the_bounds_of_a_record_only_loosen_by_consent(
-    history: tuple[list[Terms], int, set[int]], more: Terms
+    history: tuple[list[Terms], int, set[int]], new_terms: Terms
 ) -> None:
     """A new version without consent never loosens a record's bounds, and consent never tightens them."""
     versions, collected, consented = history
-    known = compile_all(versions)
-    before = compute_record_bounds(known, collected, consented)
+    bounds = compile_all(versions)
+    before = compute_record_bounds(bounds, collected, consented)
     assert compare(
-        before, compute_record_bounds([*known, compile_terms(more)], collected, consented)
+        before, compute_record_bounds([*bounds, compile_terms(new_terms)], collected, consented)
     ).is_at_least_as_protective
-    assert are_equal(compute_record_bounds([*known, known[-1]], collected, consented), before)
-    for number in range(1, len(known) + 1):
+    assert are_equal(compute_record_bounds([*bounds, bounds[-1]], collected, consented), before)
+    for number in range(1, len(bounds) + 1):
         assert compare(
-            compute_record_bounds(known, collected, {*consented, number}), before
+            compute_record_bounds(bounds, collected, {*consented, number}), before
         ).is_at_least_as_protective
     for number in range(1, collected + 1):  # consent to an earlier version does not change later records
-        assert compute_record_bounds(known, collected, {number}) == compute_record_bounds(known, collected)
+        assert compute_record_bounds(bounds, collected, {number}) == compute_record_bounds(bounds, collected)
 
 
-@many(max_examples=by_depth(standard=130, thorough=2_000))
+@model_settings(max_examples=by_depth(standard=130, thorough=2_000))
 @given(VERSIONS)
 def test_age_steps_permit_what_the_bounds_of_a_record_permit(versions: list[Terms]) -> None:
     """The age steps permit an age at a governing number exactly if the bounds of such a record do."""
-    known = compile_all(versions)
-    climbed = compute_age_steps(known)
-    for number in range(1, len(known) + 1):
-        governs = compute_record_bounds(known, number)
-        for one in UNIVERSE:
-            if isinstance(one, CookieUse | Use):
-                about, precision = locate_permission(one)
-                assert isinstance(about, Cell)
-                of_it = climbed.get(about, {}).get(precision, ())
-                greatest = governs.max_age(about, precision)
-                assert is_age_permitted(of_it, number, one.age * DAY) == (
-                    greatest is None or one.age * DAY <= greatest
+    bounds = compile_all(versions)
+    all_steps = compute_age_steps(bounds)
+    for number in range(1, len(bounds) + 1):
+        governs = compute_record_bounds(bounds, number)
+        for permission in UNIVERSE:
+            if isinstance(permission, CookieUse | Use):
+                cell, precision = locate_permission(permission)
+                assert isinstance(cell, Cell)
+                steps = all_steps.get(cell, {}).get(precision, ())
+                max_age = governs.max_age(cell, precision)
+                assert is_age_permitted(steps, number, permission.age * DAY) == (
+                    max_age is None or permission.age * DAY <= max_age
                 )
-    for of_cell in climbed.values():
-        for of_it in of_cell.values():
-            numbers = [step.governing for step in of_it]
-            ages = [float("inf") if step.age is None else step.age for step in of_it]
+    for steps_by_precision in all_steps.values():
+        for steps in steps_by_precision.values():
+            numbers = [step.governing for step in steps]
+            ages = [float("inf") if step.age is None else step.age for step in steps]
             assert (numbers, ages) == (sorted(set(numbers)), sorted(set(ages)))
 
 
@@ -373,10 +383,12 @@ def addresses(**keep: str) -> Bounds:
 
 def test_a_shorter_full_age_and_a_longer_prefix_age_are_incomparable() -> None:
     """If addresses are kept for less and their networks for longer, neither version is more protective."""
-    found = compare(addresses(full="7 days", prefix="90 days"), addresses(full="3 days", prefix="365 days"))
-    assert found.relation is ProtectionRelation.INCOMPARABLE
-    assert found.stricter == (Witness(ADDRESSES, "full", 7 * DAY, 3 * DAY),)
-    assert found.looser == (
+    comparison = compare(
+        addresses(full="7 days", prefix="90 days"), addresses(full="3 days", prefix="365 days")
+    )
+    assert comparison.relation is ProtectionRelation.INCOMPARABLE
+    assert comparison.stricter == (Witness(ADDRESSES, "full", 7 * DAY, 3 * DAY),)
+    assert comparison.looser == (
         Witness(ADDRESSES, "country", 90 * DAY, 365 * DAY),
         Witness(ADDRESSES, "prefix", 90 * DAY, 365 * DAY),
     )
@@ -392,23 +404,23 @@ def test_the_examples_of_the_specification_hold() -> None:
 
 def test_a_renamed_category_makes_versions_incomparable() -> None:
     """A renamed category is one removed category and one added category."""
-    one, other = (
-        Bounds({Cell(word, "abuse", OPERATOR, OWN_USE): {"full": None}}, {})
-        for word in ("address", "ip-address")
+    old, new = (
+        Bounds({Cell(category, "abuse", OPERATOR, OWN_USE): {"full": None}}, {})
+        for category in ("address", "ip-address")
     )
-    assert compare(one, other).relation is ProtectionRelation.INCOMPARABLE
+    assert compare(old, new).relation is ProtectionRelation.INCOMPARABLE
 
 
 def test_older_terms_do_not_permit_a_newer_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
     """Terms that name a parent purpose do not permit a purpose that a later vocabulary adds to that parent."""
-    line = CollectRule(["ip-address"], {"full": "7 days"}, ["operate"])
-    old = compile_terms(terms_with(collect_rules=[line]))
-    words = load_vocabulary()
-    leaf = msgspec.structs.replace(words.purposes["abuse"], parents=("operate", "advertise"))
-    newer = msgspec.structs.replace(words, purposes={**words.purposes, "profiling": leaf})
+    rule = CollectRule(["ip-address"], {"full": "7 days"}, ["operate"])
+    old = compile_terms(terms_with(collect_rules=[rule]))
+    vocabulary = load_vocabulary()
+    leaf = msgspec.structs.replace(vocabulary.purposes["abuse"], parents=("operate", "advertise"))
+    newer = msgspec.structs.replace(vocabulary, purposes={**vocabulary.purposes, "profiling": leaf})
     monkeypatch.setattr(terms_module, "load_vocabulary", lambda _: newer)
     for parent in ("operate", "advertise"):
-        now = compile_terms(terms_with(collect_rules=[msgspec.structs.replace(line, purposes=[parent])]))
+        now = compile_terms(terms_with(collect_rules=[msgspec.structs.replace(rule, purposes=[parent])]))
         assert "profiling" in now.collection_purposes("ip-address")
         assert "profiling" not in parse_canonical(old.encode_canonical()).collection_purposes("ip-address")
         assert {
@@ -424,10 +436,10 @@ def test_cookie_bases_are_ordered_by_protection() -> None:
         return compile_terms(terms_with(cookies=[CookieRule("a", ["abuse"], keep, basis, party)]))
 
     order = [cookie(basis) for basis in ("never", "if-accepted", "unless-refused")]
-    for (i, one), (j, other) in product(enumerate(order), enumerate(order)):
-        assert compare(one, other).is_at_least_as_protective == (j <= i)
-    found = compare(cookie("if-accepted", "5 days"), cookie("unless-refused", "2 days"))
-    assert found.relation is ProtectionRelation.INCOMPARABLE
+    for (first_index, first), (second_index, second) in product(enumerate(order), enumerate(order)):
+        assert compare(first, second).is_at_least_as_protective == (second_index <= first_index)
+    comparison = compare(cookie("if-accepted", "5 days"), cookie("unless-refused", "2 days"))
+    assert comparison.relation is ProtectionRelation.INCOMPARABLE
     assert (
         compare(cookie("if-accepted"), cookie("if-accepted", party="third")).relation
         is ProtectionRelation.INCOMPARABLE

@@ -95,7 +95,7 @@ def test_headings_divide_a_document_into_sections(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said", "hint"),
+    ("text", "message", "hint"),
     [
         ("## No front matter\n", "there is no front matter", "title"),
         ("", "there is no front matter", "title"),
@@ -117,14 +117,14 @@ def test_headings_divide_a_document_into_sections(tmp_path: Path) -> None:
         ("---\ntitle: T\n---\nLast updated on 2015-13-45.", "`2015-13-45` is not a date", "month"),
     ],
 )
-def test_an_invalid_document_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+def test_an_invalid_document_is_refused(tmp_path: Path, text: str, message: str, hint: str) -> None:
     """The error names the file and the problem, and its hint says what to write."""
     path = save_document(tmp_path, text)
-    with pytest.raises(TermsError) as refused:
+    with pytest.raises(TermsError) as error_info:
         load_document(path)
-    assert refused.value.message.startswith(str(path))
-    assert said in refused.value.message
-    assert hint in refused.value.hint
+    assert error_info.value.message.startswith(str(path))
+    assert message in error_info.value.message
+    assert hint in error_info.value.hint
 
 
 def test_an_unreadable_document_is_refused(tmp_path: Path) -> None:

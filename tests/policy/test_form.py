@@ -50,7 +50,7 @@ def test_a_form_that_needs_nothing_does_not_change_the_identity_of_terms() -> No
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said", "hint"),
+    ("old", "new", "message", "hint"),
     [
         ('name = "contact"', 'name = "Contact us"', "which is not a form's name", "lower case"),
         (
@@ -90,13 +90,13 @@ def test_a_form_that_needs_nothing_does_not_change_the_identity_of_terms() -> No
         (FORM, FORM + FORM, "names one form twice", "one [[form]]"),
     ],
 )
-def test_an_invalid_form_is_refused(old: str, new: str, said: str, hint: str) -> None:
+def test_an_invalid_form_is_refused(old: str, new: str, message: str, hint: str) -> None:
     """The error names the key, and its hint says what to write."""
     assert old in FORM
-    with pytest.raises(TermsError) as refused:
+    with pytest.raises(TermsError) as error_info:
         parse_with_form(FORM.replace(old, new))
-    assert said in refused.value.message
-    assert hint in refused.value.hint
+    assert message in error_info.value.message
+    assert hint in error_info.value.hint
 
 
 def test_the_categories_of_a_form_have_to_be_collected() -> None:

@@ -27,12 +27,12 @@ def compile_with(old: str = "", new: str = "") -> CompiledTerms:
 
 def test_each_ground_requires_its_evidence() -> None:
     """The default terms require evidence on every ground; a parent ground stands for its leaves."""
-    found = compile_with().grounds
-    assert set(found) == set(load_vocabulary().grounds)
-    assert found["authorised"] == (("authorisation",), 0)
-    assert found["checking"] == found["industry-abuse-control"] == (("case", "records"), 0)
-    assert found["instrument"] == (("instrument", "issuer", "reference", "date", "scope"), 1)
-    assert {kind for need in found.values() for kind in need.evidence} == set(EvidenceKind)
+    requirements = compile_with().grounds
+    assert set(requirements) == set(load_vocabulary().grounds)
+    assert requirements["authorised"] == (("authorisation",), 0)
+    assert requirements["checking"] == requirements["industry-abuse-control"] == (("case", "records"), 0)
+    assert requirements["instrument"] == (("instrument", "issuer", "reference", "date", "scope"), 1)
+    assert {kind for need in requirements.values() for kind in need.evidence} == set(EvidenceKind)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ def test_each_ground_requires_its_evidence() -> None:
 )
 def test_requiring_less_evidence_is_less_protective(old: str, new: str) -> None:
     """Terms that require less evidence are less protective, and the difference is described in each language."""
-    found = compare(compile_with(), compile_with(old, new))
-    assert not found.is_at_least_as_protective
+    comparison = compare(compile_with(), compile_with(old, new))
+    assert not comparison.is_at_least_as_protective
     assert compare(compile_with(old, new), compile_with()).relation in {
         ProtectionRelation.MORE_PROTECTIVE,
         ProtectionRelation.INCOMPARABLE,
     }
     for tag in ("en", "pt-BR", "zh-TW"):
-        sentences = describe_witnesses(found.looser, find_language(tag))
+        sentences = describe_witnesses(comparison.looser, find_language(tag))
         assert sentences
         assert not [sentence for sentence in sentences if " needs " in sentence or " approvals: " in sentence]
 
@@ -81,7 +81,7 @@ def test_a_ground_without_evidence_gives_a_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said", "hint"),
+    ("old", "new", "message", "hint"),
     [
         ('name = "instrument"', 'name = "required-by-laws"', "not one of the grounds", "required-by-law"),
         (EVIDENCE_OF_LAW, 'evidence = ["issuers"]', "`issuers`, which is not a kind of evidence", "`issuer`"),
@@ -91,12 +91,12 @@ def test_a_ground_without_evidence_gives_a_warning() -> None:
         ('name = "instrument"', 'name = "checking"', "names `checking` once more", "one [[ground]]"),
     ],
 )
-def test_an_invalid_ground_is_refused(old: str, new: str, said: str, hint: str) -> None:
+def test_an_invalid_ground_is_refused(old: str, new: str, message: str, hint: str) -> None:
     """The error names the key, and its hint says what to write."""
-    with pytest.raises(TermsError) as refused:
+    with pytest.raises(TermsError) as error_info:
         compile_with(old, new)
-    assert said in refused.value.message
-    assert hint in refused.value.hint
+    assert message in error_info.value.message
+    assert hint in error_info.value.hint
 
 
 def test_approvals_are_counted_in_persons() -> None:

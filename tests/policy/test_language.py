@@ -27,8 +27,8 @@ def test_every_text_is_translated() -> None:
 def test_missing_and_unused_translations_are_reported(tmp_path: Path) -> None:
     """The tool reports a text without translation, and a translation without text."""
     catalogue = CATALOGUES[0].read_text(encoding="utf-8")
-    changed = catalogue.replace('msgid "forever"', 'msgid "for good"')
-    (tmp_path / CATALOGUES[0].name).write_text(changed, encoding="utf-8")
+    changed_catalogue = catalogue.replace('msgid "forever"', 'msgid "for good"')
+    (tmp_path / CATALOGUES[0].name).write_text(changed_catalogue, encoding="utf-8")
     script = f"import words; words.LANGUAGES = words.Path({str(tmp_path)!r}); raise SystemExit(words.main())"
     result = subprocess.run(
         [sys.executable, "-c", script, "--check"],
@@ -53,7 +53,7 @@ def test_translations_have_the_placeholders_of_their_texts(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requested", "chosen"),
+    ("requested", "expected"),
     [
         ("en", "en"),
         ("en-GB", "en"),
@@ -69,9 +69,9 @@ def test_translations_have_the_placeholders_of_their_texts(path: Path) -> None:
         ("x", "en"),
     ],
 )
-def test_the_nearest_available_language_is_chosen(requested: str, chosen: str) -> None:
+def test_the_nearest_available_language_is_chosen(requested: str, expected: str) -> None:
     """A regional variety is near enough, and another script is not; the fallback is English."""
-    assert find_language(requested).tag == chosen
+    assert find_language(requested).tag == expected
 
 
 def test_numbers_dates_and_lists_follow_the_language() -> None:
@@ -82,8 +82,8 @@ def test_numbers_dates_and_lists_follow_the_language() -> None:
         for number in (1, 1234)
     ]
     assert days == ["1 day", "1,234 days", "1 dia", "1.234 dias", "1 天", "1,234 天"]
-    written = [find_language(tag).format_day(date(2026, 11, 22)) for tag in ("en", "pt-BR", "zh-TW")]
-    assert written == ["November 22, 2026", "22 de novembro de 2026", "2026年11月22日"]
+    formatted_days = [find_language(tag).format_day(date(2026, 11, 22)) for tag in ("en", "pt-BR", "zh-TW")]
+    assert formatted_days == ["November 22, 2026", "22 de novembro de 2026", "2026年11月22日"]
     assert find_language("zh-TW").translate_words("category", ["browser", "status"]) == "瀏覽器、回應狀態"
     assert ENGLISH.translate_words("category", ["browser", "status"]) == "browser, status"
 

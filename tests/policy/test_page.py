@@ -16,33 +16,33 @@ WORDS = load_vocabulary()
 
 def test_the_page_shows_the_document_and_the_terms() -> None:
     """The page shows all headings, categories, cookies and the version, and loads nothing."""
-    read = PageReader(render_policy_page(SHOWN_VERSION, DOCUMENT, WORDS, [LOOSER_VERSION, SHOWN_VERSION]))
-    assert read.open == []
-    assert read.loaded == []
-    assert not {"script", "link", "img", "iframe"} & set(read.tags)
+    reader = PageReader(render_policy_page(SHOWN_VERSION, DOCUMENT, WORDS, [LOOSER_VERSION, SHOWN_VERSION]))
+    assert reader.open == []
+    assert reader.loaded == []
+    assert not {"script", "link", "img", "iframe"} & set(reader.tags)
     for text, _ in render_sections(DOCUMENT):
-        assert text.partition("\n")[0] in read.text
+        assert text.partition("\n")[0] in reader.text
     for category in SHOWN_VERSION.bounds.collected_categories:
-        assert category in read.text
+        assert category in reader.text
     for cookie in TERMS.cookies:
-        assert cookie.name in read.text
-    assert "Version 3, in force from November 22, 2026." in read.text
-    assert "a" * 64 in read.text
-    assert "ip-address, full: kept 7 days, was 9 days; for abuse" in read.text
-    assert "full 7 days, prefix 90 days" in read.text
+        assert cookie.name in reader.text
+    assert "Version 3, in force from November 22, 2026." in reader.text
+    assert "a" * 64 in reader.text
+    assert "ip-address, full: kept 7 days, was 9 days; for abuse" in reader.text
+    assert "full 7 days, prefix 90 days" in reader.text
 
 
 def test_the_tables_follow_the_terms() -> None:
     """Changed terms change the tables, whatever the prose says."""
-    changed: Terms = msgspec.structs.replace(
+    changed_terms: Terms = msgspec.structs.replace(
         TERMS, collect_rules=TERMS.collect_rules[:1], cookies=[], disclose_rules=[]
     )
-    shown = SHOWN_VERSION._replace(bounds=compile_terms(changed))
-    tables = {table.caption: table.rows for table in build_terms_tables(shown.bounds, WORDS)}
+    changed_version = SHOWN_VERSION._replace(bounds=compile_terms(changed_terms))
+    tables = {table.caption: table.rows for table in build_terms_tables(changed_version.bounds, WORDS)}
     assert [row[0] for row in tables["What is collected"]] == ["ip-address"]
     assert tables["Cookies"] == tables["Who else may receive what"] == []
-    read = PageReader(render_policy_page(shown, DOCUMENT, WORDS))
-    assert "__Host-avowal" not in read.text
+    reader = PageReader(render_policy_page(changed_version, DOCUMENT, WORDS))
+    assert "__Host-avowal" not in reader.text
     assert ("smallest-group", "5 visitors") in tables["What you are owed"]
 
 
@@ -51,11 +51,11 @@ def test_the_tables_follow_the_terms() -> None:
 )
 def test_html_and_scripts_in_the_prose_are_not_executed(hostile: str) -> None:
     """HTML in the prose is shown as text, and no link leads to a script."""
-    read = PageReader(
+    reader = PageReader(
         render_policy_page(SHOWN_VERSION, prose_document(f"## {hostile}\n\n{hostile}\n"), WORDS)
     )
-    assert not {"script", "img"} & set(read.tags)
-    assert not any((value or "").startswith("javascript") for value in read.loaded)
+    assert not {"script", "img"} & set(reader.tags)
+    assert not any((value or "").startswith("javascript") for value in reader.loaded)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_an_undeclared_practice_is_reported_with_its_line(sentence: str, practic
         f"the document in `en`, line 8, speaks of {practice}, which the terms do not declare"
         in find_undeclared(body)
     )
-    assert practice in {one.name for one in PRACTICES}
+    assert practice in {known_practice.name for known_practice in PRACTICES}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,11 @@ def test_a_declared_practice_that_is_never_mentioned_is_reported() -> None:
         sentence.partition(";")[0].removeprefix("the terms declare ")
         for sentence in find_prose_mismatches(prose(""), bounds)
     }
-    assert missed == {one.name for one in PRACTICES if one.is_declared(bounds) and not one.mention_optional}
+    assert missed == {
+        known_practice.name
+        for known_practice in PRACTICES
+        if known_practice.is_declared(bounds) and not known_practice.mention_optional
+    }
     assert "cookies" in missed
     assert find_prose_mismatches(prose(""), NO_PRACTICES) == []
 

@@ -91,9 +91,9 @@ def collected_ages(draw: st.DrawFn) -> tuple[list[str], dict[str, str]]:
         return draw(vocabulary_words("categories")), {"full": draw(AGES)}
     category = draw(st.sampled_from(sorted(load_vocabulary().categories)))
     precisions = load_vocabulary().categories[category].precisions
-    chosen = [precision for precision in precisions if draw(st.booleans())] or list(precisions)
-    ages = sorted((draw(AGES) for _ in chosen), key=age_seconds, reverse=True)
-    return [category], dict(zip(chosen, ages, strict=True))
+    kept_precisions = [precision for precision in precisions if draw(st.booleans())] or list(precisions)
+    ages = sorted((draw(AGES) for _ in kept_precisions), key=age_seconds, reverse=True)
+    return [category], dict(zip(kept_precisions, ages, strict=True))
 
 
 COLLECT = st.builds(
@@ -163,16 +163,16 @@ def test_the_order_of_rules_does_not_change_the_identity(terms: Terms, chance: r
     def shuffled(items: list[Any]) -> list[Any]:
         return chance.sample(items, len(items))
 
-    def line(one: Any) -> Any:
-        ages = dict(shuffled(list(one.max_ages.items())))
+    def shuffle_rule(rule: Any) -> Any:
+        ages = dict(shuffled(list(rule.max_ages.items())))
         return msgspec.structs.replace(
-            one, categories=shuffled(one.categories), purposes=shuffled(one.purposes), max_ages=ages
+            rule, categories=shuffled(rule.categories), purposes=shuffled(rule.purposes), max_ages=ages
         )
 
     other = msgspec.structs.replace(
         terms,
-        collect_rules=shuffled([line(one) for one in terms.collect_rules]),
-        disclose_rules=shuffled([line(one) for one in terms.disclose_rules]),
+        collect_rules=shuffled([shuffle_rule(rule) for rule in terms.collect_rules]),
+        disclose_rules=shuffled([shuffle_rule(rule) for rule in terms.disclose_rules]),
         cookies=shuffled(terms.cookies),
     )
     assert compile_terms(other).encode_canonical() == compile_terms(terms).encode_canonical()
@@ -201,9 +201,9 @@ def test_names_dates_and_languages_do_not_change_the_identity(terms: Terms, pros
 
 
 @given(TERMS, TERMS)
-def test_the_identity_depends_on_the_bounds_alone(one: Terms, other: Terms) -> None:
+def test_the_identity_depends_on_the_bounds_alone(old: Terms, new: Terms) -> None:
     """Two terms have the same identity exactly if their cells, duties and grounds are equal."""
-    first, second = compile_terms(one), compile_terms(other)
+    first, second = compile_terms(old), compile_terms(new)
     same = (first.cells, first.duties, first.grounds) == (second.cells, second.duties, second.grounds)
     assert (first.identity == second.identity) == same
 
@@ -221,7 +221,7 @@ def test_each_change_of_cells_or_duties_changes_the_identity(terms: Terms, data:
     ]
     if compiled.cells:
         cell = data.draw(st.sampled_from(sorted(compiled.cells)))
-        rest = {one: ages for one, ages in compiled.cells.items() if one != cell}
+        rest = {other_cell: ages for other_cell, ages in compiled.cells.items() if other_cell != cell}
         finest = list(compiled.cells[cell])[-1]
         changes += [
             {"cells": rest},
@@ -353,15 +353,15 @@ def test_an_age_is_a_number_of_seconds(text: str, age: int | None) -> None:
 )
 def test_an_invalid_age_is_refused(text: str) -> None:
     """The error names the key, and its hint lists the valid forms."""
-    with raises_code("invalid-terms") as refused:
+    with raises_code("invalid-terms") as error_info:
         compile_rules(CollectRule(["status"], {"full": text}, ["abuse"]))
-    assert "`collect[0].keep.full`" in refused.value.message
-    assert "`forever`" in refused.value.hint
-    assert "days" in refused.value.hint
+    assert "`collect[0].keep.full`" in error_info.value.message
+    assert "`forever`" in error_info.value.hint
+    assert "days" in error_info.value.hint
 
 
 @pytest.mark.parametrize(
-    ("text", "said", "hint"),
+    ("text", "message", "hint"),
     [
         (ADDRESS.replace("ip-a", "ip_a"), "`collect[0].categories` is `ip_address`", "`ip-address`"),
         (ADDRESS.replace('"ip-address"', ""), "`collect[0].categories` is empty", "ip-address"),
@@ -389,13 +389,13 @@ def test_an_invalid_age_is_refused(text: str) -> None:
         (ADDRESS.replace("collect", "colect"), "`colect` is not a known key", "`collect`"),
     ],
 )
-def test_an_invalid_collection_rule_is_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+def test_an_invalid_collection_rule_is_refused(tmp_path: Path, text: str, message: str, hint: str) -> None:
     """The error names the file and the key, and its hint the nearest valid word."""
-    assert_refused(tmp_path, HEAD + text, said, hint)
+    assert_refused(tmp_path, HEAD + text, message, hint)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said", "hint"),
+    ("old", "new", "message", "hint"),
     [
         ('"authority"', '"authorities"', "`disclose[0].to` is `authorities`", "`authority`"),
         ('"authority"', '"operator"', "`disclose[0].to` is the operator", "[[collect]]"),
@@ -423,7 +423,7 @@ def test_an_invalid_collection_rule_is_refused(tmp_path: Path, text: str, said: 
         ("vocabulary = 2", "vocabulary = 3", "`vocabulary` is `3`", "`2`"),
     ],
 )
-def test_invalid_terms_are_refused(tmp_path: Path, old: str, new: str, said: str, hint: str) -> None:
+def test_invalid_terms_are_refused(tmp_path: Path, old: str, new: str, message: str, hint: str) -> None:
     """The error names the file and the key, and its hint the nearest valid word."""
     text = (
         HEAD
@@ -432,25 +432,25 @@ def test_invalid_terms_are_refused(tmp_path: Path, old: str, new: str, said: str
         + 'basis = "unless-refused"\nparty = "first"\n[duties]\nmay-see = true\nnotice-days = 30\n'
     )
     assert old in text
-    assert_refused(tmp_path, text.replace(old, new), said, hint)
+    assert_refused(tmp_path, text.replace(old, new), message, hint)
 
 
-def assert_refused(tmp_path: Path, text: str, said: str, hint: str) -> None:
+def assert_refused(tmp_path: Path, text: str, message: str, hint: str) -> None:
     """Assert how a file of terms is refused."""
     path = tmp_path / "terms.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(TermsError) as refused:
+    with pytest.raises(TermsError) as error_info:
         load_terms(path)
-    assert refused.value.message.startswith(str(path))
-    assert said in refused.value.message
-    assert hint in refused.value.hint
+    assert error_info.value.message.startswith(str(path))
+    assert message in error_info.value.message
+    assert hint in error_info.value.hint
 
 
 def test_a_disclosure_to_a_processor_has_to_name_purposes() -> None:
     """A processor receives data for purposes, as it has no ground of its own."""
-    with raises_code("invalid-terms") as refused:
+    with raises_code("invalid-terms") as error_info:
         compile_terms(terms_with(disclose_rules=[DiscloseRule(["status"], {"full": "1 day"}, PROCESSOR)]))
-    assert "`disclose[0].for`" in refused.value.message
+    assert "`disclose[0].for`" in error_info.value.message
 
 
 def test_a_cookie_declared_twice_is_refused() -> None:
@@ -487,7 +487,7 @@ def test_the_default_terms_are_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("categories", "said"),
+    ("categories", "message"),
     [
         ([], "nothing is collected"),
         (["status"], "`request-time`"),
@@ -502,12 +502,12 @@ def test_the_default_terms_are_valid() -> None:
         (["view"], "`request-kind`"),
     ],
 )
-def test_terms_under_which_something_cannot_work_give_a_warning(categories: list[str], said: str) -> None:
+def test_terms_under_which_something_cannot_work_give_a_warning(categories: list[str], message: str) -> None:
     """Terms may be valid while something cannot work under them; a warning says what."""
     collect = [CollectRule([category], {"full": "1 day"}, ["operate"]) for category in categories]
     cookie = [CookieRule("a", ["content"], "1 day", "unless-refused", "first")]
     terms = terms_with(collect_rules=collect, cookies=cookie)
-    assert any(said in warning for warning in find_warnings(terms))
+    assert any(message in warning for warning in find_warnings(terms))
 
 
 def test_the_docs_describe_every_key() -> None:
@@ -533,10 +533,12 @@ def test_the_docs_describe_every_key() -> None:
 def test_the_canonical_form_is_complete(terms: Terms) -> None:
     """The canonical form contains each cell, cookie and owed duty, and no duty that is not owed."""
     compiled = compile_terms(terms)
-    read = parse_canonical(compiled.encode_canonical())
-    assert read == compiled
-    assert [list(ages) for ages in read.cells.values()] == [
+    parsed_terms = parse_canonical(compiled.encode_canonical())
+    assert parsed_terms == compiled
+    assert [list(ages) for ages in parsed_terms.cells.values()] == [
         list(ages) for _, ages in sorted(compiled.cells.items())
     ]
-    assert {name: value for name, value in msgspec.to_builtins(terms.duties).items() if value} == read.duties
-    assert read.vocabulary_identity == load_vocabulary().identity
+    assert {
+        name: value for name, value in msgspec.to_builtins(terms.duties).items() if value
+    } == parsed_terms.duties
+    assert parsed_terms.vocabulary_identity == load_vocabulary().identity

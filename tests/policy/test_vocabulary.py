@@ -129,9 +129,9 @@ def test_the_docs_describe_every_word() -> None:
 
 def test_an_unknown_vocabulary_number_is_refused() -> None:
     """The hint names a number that exists."""
-    with raises_code("unknown-vocabulary") as refused:
+    with raises_code("unknown-vocabulary") as error_info:
         load_vocabulary(99)
-    assert f"`{NEWEST_VOCABULARY}`" in refused.value.hint
+    assert f"`{NEWEST_VOCABULARY}`" in error_info.value.hint
 
 
 def test_the_list_of_kinds_matches_the_type() -> None:

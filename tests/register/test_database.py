@@ -24,10 +24,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
-    opened = Database(tmp_path / "file.sqlite")
-    with opened.transaction() as connection:
+    database = Database(tmp_path / "file.sqlite")
+    with database.transaction() as connection:
         connection.execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
-    return opened
+    return database
 
 
 def write_row(database: Database, burst: object = "reading") -> int:
@@ -121,17 +121,17 @@ def test_threads_share_the_limit_of_a_burst(database: Database) -> None:
 def test_an_unusable_file_is_reported_without_values(database: Database, tmp_path: Path) -> None:
     """The error of a file that cannot be opened or written has a hint, and shows no stored value."""
     with (
-        raises_code("store-unusable") as caught,
+        raises_code("store-unusable") as error_info,
         Database(tmp_path).transaction(),
     ):
         pass  # a folder
-    assert "check the disk" in str(caught.value.hint)
+    assert "check the disk" in str(error_info.value.hint)
     statement = "INSERT INTO numbers VALUES ('secret')"
     with (
-        raises_code("store-unusable") as caught,
+        raises_code("store-unusable") as error_info,
         database.transaction() as connection,
     ):
         connection.execute(statement)
-    assert "secret" not in str(caught.value)
-    assert "from a backup" in str(caught.value.hint)
+    assert "secret" not in str(error_info.value)
+    assert "from a backup" in str(error_info.value.hint)
     assert write_row(database) == FULL

@@ -22,11 +22,11 @@ DISPLAY = NoticeDisplay(2, "https://example.org/", attested_by_operator=True, re
 
 @pytest.fixture
 def register(tmp_path: Path) -> Iterator[Register]:
-    opened = Register(tmp_path, tmp_path / "keys")
-    opened.publish(policy_version(1), [published_document()])
-    opened.publish(policy_version(2, 3), [published_document()], NOTICES)
-    yield opened
-    opened.close()
+    register = Register(tmp_path, tmp_path / "keys")
+    register.publish(policy_version(1), [published_document()])
+    register.publish(policy_version(2, 3), [published_document()], NOTICES)
+    yield register
+    register.close()
 
 
 def test_a_notice_cannot_be_changed(tmp_path: Path, register: Register) -> None:

@@ -16,9 +16,9 @@ from support.versions import START, TERMS, policy_version, published_document
 
 @pytest.fixture
 def register(tmp_path: Path) -> Iterator[Register]:
-    opened = Register(tmp_path, tmp_path / "keys")
-    yield opened
-    opened.close()
+    register = Register(tmp_path, tmp_path / "keys")
+    yield register
+    register.close()
 
 
 def test_published_versions_survive_reopening(tmp_path: Path, register: Register) -> None:
@@ -89,13 +89,13 @@ def test_published_rows_cannot_be_changed_or_deleted(tmp_path: Path, register: R
 
 
 def _publish(folder: Path, results: "multiprocessing.Queue[bool]") -> None:
-    opened = Register(folder, folder / "keys")
+    register = Register(folder, folder / "keys")
     try:
-        opened.publish(policy_version(1), [published_document()])
+        register.publish(policy_version(1), [published_document()])
         results.put(True)  # noqa: FBT003  # a queue takes its value by position
     except StoreError:
         results.put(False)  # noqa: FBT003  # the same
-    opened.close()
+    register.close()
 
 
 def test_only_one_of_several_processes_publishes_a_number(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_only_one_of_several_processes_publishes_a_number(tmp_path: Path) -> Non
     assert sorted(results.get(timeout=60) for _ in processes) == [False, False, False, True]
     for process in processes:
         process.join()
-    opened = Register(tmp_path, tmp_path / "keys")
-    assert opened.versions() == [policy_version(1)]
-    opened.close()
+    register = Register(tmp_path, tmp_path / "keys")
+    assert register.versions() == [policy_version(1)]
+    register.close()
 
 
 def test_a_missing_register_is_not_created_beside_a_store(tmp_path: Path) -> None:
@@ -145,9 +145,12 @@ AT = START + timedelta(hours=12)
 
 def test_accesses_are_listed_since_a_time(register: Register) -> None:
     """Accesses are listed from a given time on, to the millisecond."""
-    moments = [AT + timedelta(milliseconds=ago) for ago in (-1500, -1000, -999, -500, -1, 0, 1, 86_400_000)]
-    for rows, at in enumerate(moments):
-        register.readers.record_access("operator", "abuse", 0, rows, "SELECT 1", at)
+    moments = [
+        AT + timedelta(milliseconds=offset_ms)
+        for offset_ms in (-1500, -1000, -999, -500, -1, 0, 1, 86_400_000)
+    ]
+    for rows, moment in enumerate(moments):
+        register.readers.record_access("operator", "abuse", 0, rows, "SELECT 1", moment)
     for first, since in enumerate(moments):
         assert [access.rows for access in register.readers.accesses_since(since)] == [
             *range(first, len(moments))
@@ -162,10 +165,10 @@ def test_accesses_are_listed_since_a_time(register: Register) -> None:
 def test_accesses_are_counted_by_purpose_since_a_time(register: Register) -> None:
     """Accesses since a given time are counted by purpose, including those that came after the last count."""
     days = [START + timedelta(days=number, hours=number) for number in range(4)]
-    for at in days:
-        register.readers.record_access("operator", "abuse", 0, 1, "SELECT 1", at)
-    assert [register.readers.count_accesses_by_purpose(at) for at in days] == [
-        {"abuse": 4 - place} for place in range(4)
+    for day in days:
+        register.readers.record_access("operator", "abuse", 0, 1, "SELECT 1", day)
+    assert [register.readers.count_accesses_by_purpose(day) for day in days] == [
+        {"abuse": 4 - index} for index in range(4)
     ]
     register.readers.record_access("operator", "content", 0, 1, "SELECT 1", days[3])
     assert register.readers.count_accesses_by_purpose(days[3]) == {"abuse": 1, "content": 1}

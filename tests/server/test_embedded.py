@@ -41,7 +41,7 @@ class RunningApplication:
     port: int
     process: subprocess.Popen[bytes]
 
-    def ask(self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
+    def request(self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
         """Send a request as a proxy does for a visitor with Firefox."""
         all_headers = {"Host": SITE, "User-Agent": FIREFOX, "X-Forwarded-For": VISITOR, **(headers or {})}
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
@@ -76,15 +76,15 @@ def run_application(name: str, site: Site) -> Iterator[RunningApplication]:
         )
     app = RunningApplication(port, process)
 
-    def listens() -> bool:
+    def is_answering() -> bool:
         assert process.poll() is None, (site.folder.parent / "output").read_text()
         try:
-            return app.ask("/nothing").status in {200, 404}
+            return app.request("/nothing").status in {200, 404}
         except OSError:
             return False
 
     try:
-        wait_until(listens, f"{name} on port {port}")
+        wait_until(is_answering, f"{name} on port {port}")
         yield app
     finally:
         process.terminate()
@@ -103,29 +103,27 @@ def list_requests(site: Site) -> list[tuple[str, int, str]]:
         "query", "--purpose", "abuse", "--json", "SELECT page_path, status, request_kind FROM requests"
     )
     assert result.status == 0, result.err
-    rows = [
-        (stored["page_path"], stored["status"], stored["request_kind"]) for stored in result.json()["rows"]
-    ]
-    return sorted(stored for stored in rows if stored[0] != "/nothing")
+    rows = [(row["page_path"], row["status"], row["request_kind"]) for row in result.json()["rows"]]
+    return sorted(row for row in rows if row[0] != "/nothing")
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_pages_have_the_script_and_requests_are_collected(site: Site, name: str) -> None:
     """Pages get the script, whole or in parts, with true lengths; other responses are not changed."""
     with run_application(name, site) as app:
-        page = app.ask(f"/page?id={SECRET}")
+        page = app.request(f"/page?id={SECRET}")
         assert page.status == 200
         assert page.body.decode() == PAGE.replace("</head>", f"{TAG}</head>")
         assert int(page.headers.get("content-length", len(page.body))) == len(page.body)
-        assert app.ask("/parts").body.decode() == "".join(PARTS).replace("</head>", f"{TAG}</head>")
-        head = app.ask("/page", "HEAD")
+        assert app.request("/parts").body.decode() == "".join(PARTS).replace("</head>", f"{TAG}</head>")
+        head = app.request("/page", "HEAD")
         assert (head.status, head.body) in {(200, b""), (405, b"")}
-        data = app.ask("/data")
+        data = app.request("/data")
         assert TAG not in data.body.decode()
-        assert app.ask("/paper.pdf").body == b"%PDF" * 5_000
-        assert app.ask("/fails").status == 500
-    stored = list_requests(site)
-    assert [row for row in stored if row[0] not in {"/page", None}] == [
+        assert app.request("/paper.pdf").body == b"%PDF" * 5_000
+        assert app.request("/fails").status == 500
+    requests = list_requests(site)
+    assert [row for row in requests if row[0] not in {"/page", None}] == [
         ("/data", 200, "view"),
         ("/fails", 500, "other"),
         ("/paper.pdf", 200, "download"),
@@ -137,31 +135,31 @@ def test_a_running_server_loads_the_requests_of_an_application(site: Site) -> No
     """While both run, the server loads within seconds what two processes of the application write."""
     with start_server(site) as server, run_application("flask", site) as app:
         for number in range(20):
-            assert app.ask("/page", headers={"X-Forwarded-For": f"203.0.113.{number}"}).status == 200
+            assert app.request("/page", headers={"X-Forwarded-For": f"203.0.113.{number}"}).status == 200
         server.wait_for_rows("SELECT view_time FROM views", 20)
-        app.ask("/parts")
+        app.request("/parts")
         server.wait_for_rows("SELECT view_time FROM views WHERE page_path = '/parts'", 1)
 
 
 def test_only_what_the_terms_permit_is_written(site: Site) -> None:
     """No query string, credentials or user agent is in any file, nor in the application's output."""
     with run_application("starlette", site) as app:
-        app.ask(
+        app.request(
             f"/page?id={SECRET}",
             headers={"User-Agent": f"{FIREFOX} {SECRET}", "Referer": f"https://{SECRET}@x.y/"},
         )
         wait_until(lambda: list((site.data / "journals").glob("*.parquet")) != [], "a segment")
         files = [path for path in site.folder.parent.rglob("*") if path.is_file()]
-        written = {path.name: path.read_bytes() for path in files}
+        contents = {path.name: path.read_bytes() for path in files}
     for secret in (SECRET, "Gecko"):
-        assert [name for name, data in written.items() if secret.encode() in data] == []
+        assert [name for name, data in contents.items() if secret.encode() in data] == []
 
 
 def test_written_requests_survive_a_kill(site: Site) -> None:
     """After the application and its workers are killed, the next command loads their requests."""
     with run_application("django_wsgi", site) as app:
         for _ in range(10):
-            app.ask("/page")
+            app.request("/page")
         wait_until(lambda: len(read_pages(site)) >= 10, "segments of ten requests")
         os.killpg(app.process.pid, signal.SIGKILL)
     assert len(list_requests(site)) == 10
@@ -171,10 +169,10 @@ def test_an_application_runs_while_collection_fails(site: Site) -> None:
     """A failure is logged once without request data, and what waits is collected when it is possible again."""
     site.data.write_text("in the way")
     with run_application("fastapi", site) as app:
-        assert app.ask(f"/page?id={SECRET}").status == 200
+        assert app.request(f"/page?id={SECRET}").status == 200
         output = site.folder.parent / "output"
         wait_until(lambda: "not collected at the moment" in output.read_text(), "the failure to be logged")
-        assert app.ask("/parts").status == 200
+        assert app.request("/parts").status == 200
         assert "Traceback" not in output.read_text()
         assert SECRET not in output.read_text()
         site.data.unlink()
@@ -186,7 +184,7 @@ def test_segments_are_loaded_in_order(site: Site) -> None:
     journals = site.data / "journals"
     with run_application("starlette", site) as app:
         for page in ("/page", "/parts"):
-            app.ask(page)
+            app.request(page)
             wait_until(lambda: read_pages(site)[-1:] == [page], page)  # noqa: B023  # is called at once
     first, *others = sorted(journals.iterdir())
     first.rename(site.folder / first.name)
@@ -211,11 +209,11 @@ Message = dict[str, Any]
 
 
 def call_application(
-    app: Any, scope: Message, *received: Message, folder: Path | str = "", script: str = "/avowal.js"
+    app: Any, scope: Message, *messages: Message, folder: Path | str = "", script: str = "/avowal.js"
 ) -> list[Message]:
     """Call a wrapped application as a server does; returns the messages that it sends."""
     sent: list[Message] = []
-    incoming = iter(received)
+    incoming = iter(messages)
 
     async def receive() -> Message:
         return next(incoming)
@@ -245,21 +243,21 @@ def send_messages(*messages: Message) -> Any:
     return app
 
 
-def body_message(text: bytes, *, more: bool = False) -> Message:
+def body_message(text: bytes, *, has_more: bool = False) -> Message:
     """Return a message with a part of a response body."""
-    return {"type": "http.response.body", "body": text, "more_body": more}
+    return {"type": "http.response.body", "body": text, "more_body": has_more}
 
 
 def test_the_script_is_inserted_once(tmp_path: Path) -> None:
     """The script is inserted before the first end of a head, or else of a body, in any part of the page."""
     sent = call_application(
-        send_messages(PAGE_START, body_message(b"<p>", more=True), body_message(b"</HEAD ></body>")),
+        send_messages(PAGE_START, body_message(b"<p>", has_more=True), body_message(b"</HEAD ></body>")),
         SCOPE,
         folder=tmp_path,
     )
     assert [part["body"] for part in sent[1:]] == [b"<p>", f"{TAG}</HEAD ></body>".encode()]
     sent = call_application(
-        send_messages(PAGE_START, body_message(b"<p></body>", more=True), body_message(b"</body>")),
+        send_messages(PAGE_START, body_message(b"<p></body>", has_more=True), body_message(b"</body>")),
         SCOPE,
         folder=tmp_path,
     )
@@ -290,7 +288,7 @@ def test_a_page_in_parts_with_a_length_is_not_changed(tmp_path: Path) -> None:
     headers = [(b"content-type", b"text/html"), (b"Content-Length", b"14")]
     messages: list[Message] = [
         {**PAGE_START, "headers": headers},
-        body_message(b"<p>....", more=True),
+        body_message(b"<p>....", has_more=True),
         body_message(b"</head>"),
     ]
     assert call_application(send_messages(*messages), SCOPE, folder=tmp_path) == messages
@@ -361,16 +359,16 @@ def test_concurrent_first_requests_are_each_collected_once(tmp_path: Path) -> No
 def test_an_application_runs_while_the_terms_are_invalid(site: Site) -> None:
     """Requests wait while the terms are invalid, and are collected afterwards."""
     terms = site.folder / "policy" / "terms.toml"
-    right = terms.read_text()
+    valid_text = terms.read_text()
     terms.write_text("updated = ")
     with run_application("starlette", site) as app:
-        assert app.ask("/page").status == 200
+        assert app.request("/page").status == 200
         output = site.folder.parent / "output"
         wait_until(
             lambda: "not collected at the moment (TermsError)" in output.read_text(),
             "the failure to be logged",
         )
-        terms.write_text(right)
+        terms.write_text(valid_text)
         wait_until(lambda: read_pages(site) == ["/page"], "the page")
 
 

@@ -50,11 +50,11 @@ def test_a_page_with_the_script_has_the_notice_in_noscript(tmp_path: Path) -> No
 def test_a_page_without_the_script_has_the_notice_itself(tmp_path: Path) -> None:
     """The page contains the notice with a correct length, and the ledger records its display."""
     site = site_with_versions(Site(tmp_path), 45)
-    whole = b"".join(PARTS)
+    page_bytes = b"".join(PARTS)
 
     def page(_: Any, start: Callable[..., Any]) -> list[bytes]:
-        start("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(whole)))])
-        return [whole]
+        start("200 OK", [("Content-Type", "text/html"), ("Content-Length", str(len(page_bytes)))])
+        return [page_bytes]
 
     app = avowal.wsgi.WsgiMiddleware(page, site.folder)
     response_headers: dict[str, str] = {}
@@ -76,7 +76,7 @@ def test_a_page_without_the_script_has_the_notice_itself(tmp_path: Path) -> None
         assert response_headers["content-length"] == str(len(body))
         return body.decode()
 
-    assert fetch_by_wsgi() == whole.decode()
+    assert fetch_by_wsgi() == page_bytes.decode()
     wait_until(lambda: "avowal-notice" in fetch_by_wsgi(), "the application to show the notice")
     assert '<p>words<section id="avowal-notice" lang="zh-TW"' in fetch_by_wsgi()
     wait_until(lambda: bool(list_displays(site)), "the notice to be recorded")

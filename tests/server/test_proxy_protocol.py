@@ -40,13 +40,13 @@ backend avowal
 
 
 @contextmanager
-def run_haproxy(folder: Path, behind: int, option: str, tls: str = "") -> Iterator[int]:
+def run_haproxy(folder: Path, server_port: int, option: str, tls: str = "") -> Iterator[int]:
     """Run HAProxy before a server; yields its port."""
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/opt/homebrew/bin")
     if not program:
         pytest.skip("haproxy is not installed")
     port, config = free_port(), folder / "haproxy.cfg"
-    config.write_text(HAPROXY.format(port=port, behind=behind, option=option, tls=tls))
+    config.write_text(HAPROXY.format(port=port, behind=server_port, option=option, tls=tls))
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen([program, "-f", str(config)], stdout=output, stderr=output)
     try:
@@ -72,10 +72,10 @@ def site(tmp_path: Path) -> Site:
 def run_server(site: Site) -> Iterator[RunningServer]:
     """Run a server that requires the PROXY protocol."""
     port = free_port()
-    with site.start("serve", "--port", str(port)) as started:
-        started.wait_for("serving")
+    with site.start("serve", "--port", str(port)) as command:
+        command.wait_for("serving")
         wait_until(lambda: is_listening(port), "the server to listen")
-        yield RunningServer(site, port, started)
+        yield RunningServer(site, port, command)
 
 
 def send_raw(port: int, *parts: bytes) -> bytes:
@@ -194,8 +194,8 @@ def test_the_proxy_protocol_excludes_tls(site: Site, tmp_path: Path) -> None:
 def test_any_bytes_are_read_or_refused(data: bytes, start: bytes) -> None:
     """Any bytes give a header, a request for more, or a ValueError, and nothing else."""
     with suppress(ValueError):
-        if parsed := parse_proxy_header(start + data):
-            assert parsed[1] <= len(start + data)
+        if header := parse_proxy_header(start + data):
+            assert header[1] <= len(start + data)
 
 
 @pytest.mark.parametrize("header", [V1, V2, LOCAL])

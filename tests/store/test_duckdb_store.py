@@ -29,9 +29,9 @@ from support.store_records import (
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckDBStore]:
-    opened = DuckDBStore(tmp_path, "256MB")
-    yield opened
-    opened.close()
+    store = DuckDBStore(tmp_path, "256MB")
+    yield store
+    store.close()
 
 
 def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
@@ -42,8 +42,8 @@ def test_a_segment_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     assert store.load_segments([first])[0].load_number > 0
     assert store.load_segments([first])[0].load_number == 0
     assert store.record_counts().requests == 1
-    (known,) = store.log_positions()
-    assert (known.read_bytes, known.read_digest) == (100, "d100")
+    (position,) = store.log_positions()
+    assert (position.read_bytes, position.read_digest) == (100, "d100")
 
 
 def test_a_segment_that_does_not_continue_its_log_is_refused(tmp_path: Path, store: DuckDBStore) -> None:
@@ -53,12 +53,12 @@ def test_a_segment_that_does_not_continue_its_log_is_refused(tmp_path: Path, sto
         with pytest.raises(StoreError):
             store.load_segments([write_segment(tmp_path, admitted_records(request_at(1)), start, end)])
     other = write_segment(tmp_path, admitted_records(request_at(1)), 100, 200)
-    intake = other.metadata
-    changed = msgspec.structs.replace(
-        intake, origin=msgspec.structs.replace(intake.origin, start_digest="else")
+    metadata = other.metadata
+    changed_metadata = msgspec.structs.replace(
+        metadata, origin=msgspec.structs.replace(metadata.origin, start_digest="else")
     )
     with pytest.raises(StoreError):
-        store.load_segments([MemorySegment(changed, admitted_records(request_at(1)))])
+        store.load_segments([MemorySegment(changed_metadata, admitted_records(request_at(1)))])
     assert store.record_counts().requests == 1
 
 
@@ -70,16 +70,16 @@ def test_a_provisional_line_is_replaced_by_the_continued_log(tmp_path: Path, sto
     )
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert [visit["visitor_id"] for visit in stored_visits(store)] == [2, 7]
-    (known,) = store.log_positions()
-    assert (known.read_bytes, known.provisional_digest) == (100, "d110")
-    (loaded,) = store.load_segments(
+    (position,) = store.log_positions()
+    assert (position.read_bytes, position.provisional_digest) == (100, "d110")
+    (result,) = store.load_segments(
         [
             write_segment(
                 tmp_path, admitted_records(request_at(5, visitor_id=8), request_at(6, visitor_id=8)), 100, 200
             )
         ]
     )
-    assert (loaded.replaced_lines.requests, loaded.replaced_lines.lines) == (1, 1)
+    assert (result.replaced_lines.requests, result.replaced_lines.lines) == (1, 1)
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert [visit["visitor_id"] for visit in stored_visits(store)] == [2, 8]
     assert store.record_counts().views == 3
@@ -123,11 +123,17 @@ def test_downloads_and_uploads_belong_to_visits(tmp_path: Path, store: DuckDBSto
         ]
     )
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
-    found = [
-        (v["visitor_id"], v["views"], v["downloads"], v["uploads"], v["visit_duration_ms"])
-        for v in stored_visits(store)
+    visits = [
+        (
+            visit["visitor_id"],
+            visit["views"],
+            visit["downloads"],
+            visit["uploads"],
+            visit["visit_duration_ms"],
+        )
+        for visit in stored_visits(store)
     ]
-    assert found == [(2, 1, 1, 1, 180_000), (6, 0, 1, 0, None)]
+    assert visits == [(2, 1, 1, 1, 180_000), (6, 0, 1, 0, None)]
 
 
 def test_views_without_a_visitor_key_have_no_duration(tmp_path: Path, store: DuckDBStore) -> None:
@@ -204,10 +210,10 @@ def test_a_reopened_store_has_the_same_content(tmp_path: Path) -> None:
         ]
     )
     first.close()
-    again = DuckDBStore(tmp_path, "256MB")
-    assert again.record_counts().requests == 1
-    assert again.unparsable_lines("a") == [UnparsableLine(3, 4, "malformed", "a a")]
-    again.close()
+    reopened = DuckDBStore(tmp_path, "256MB")
+    assert reopened.record_counts().requests == 1
+    assert reopened.unparsable_lines("a") == [UnparsableLine(3, 4, "malformed", "a a")]
+    reopened.close()
 
 
 def test_the_store_has_no_external_access(store: DuckDBStore, tmp_path: Path) -> None:
@@ -236,9 +242,9 @@ def test_a_secure_view_hides_its_table(store: DuckDBStore, tmp_path: Path, name:
 def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
     """The error has a hint, and the file is not changed."""
     (tmp_path / "avowal.duckdb").write_bytes(b"not a database" * 1000)
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(StoreError) as error_info:
         DuckDBStore(tmp_path, "256MB")
-    assert caught.value.hint
+    assert error_info.value.hint
     assert (tmp_path / "avowal.duckdb").read_bytes() == b"not a database" * 1000
 
 

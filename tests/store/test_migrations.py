@@ -47,9 +47,9 @@ class Database:
 
 @pytest.fixture
 def database() -> Iterator[Database]:
-    opened = Database()
-    yield opened
-    opened.connection.close()
+    database = Database()
+    yield database
+    database.connection.close()
 
 
 def test_a_migrated_store_has_the_schema_of_a_new_one(database: Database) -> None:
@@ -88,8 +88,8 @@ def test_a_store_of_an_earlier_build_is_refused(tmp_path: Path) -> None:
     with duckdb.connect(tmp_path / "avowal.duckdb") as old:
         old.execute("CREATE TABLE migrations (number UINTEGER PRIMARY KEY, done_at TIMESTAMP)")
         old.execute("CREATE TABLE looks (look UBIGINT)")
-    with pytest.raises(StoreError, match="earlier build") as caught:
+    with pytest.raises(StoreError, match="earlier build") as error_info:
         DuckDBStore(tmp_path, "256MB")
-    assert caught.value.hint
+    assert error_info.value.hint
     with duckdb.connect(tmp_path / "avowal.duckdb") as old:
         assert len(old.execute("SELECT * FROM duckdb_tables()").fetchall()) == 2

@@ -33,17 +33,19 @@ HOST = "site.example"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckDBStore]:
-    opened = DuckDBStore(tmp_path, "256MB")
-    yield opened
-    opened.close()
+    store = DuckDBStore(tmp_path, "256MB")
+    yield store
+    store.close()
 
 
-def script_view(number: int, minutes: float, seen: float | None = None, **columns: Any) -> JournalRow:
+def script_view(
+    number: int, minutes: float, visible_seconds: float | None = None, **columns: Any
+) -> JournalRow:
     """Return a row of a script view at `minutes`, or of its later event after `seen` seconds of visibility."""
-    age = 0 if seen is None else int(seen * 1_000)
+    age = 0 if visible_seconds is None else int(visible_seconds * 1_000)
     received_at = MICROSECONDS + int(minutes * 60_000_000) + age * 1_000
     plain = {"host": HOST, "visitor_id": VISITOR, "page_path": "/", **columns}
-    return JournalRow(number, received_at, 1, age, None if seen is None else age, **plain)
+    return JournalRow(number, received_at, 1, age, None if visible_seconds is None else age, **plain)
 
 
 def journal(folder: Path, *rows: JournalRow) -> Journal:
@@ -51,8 +53,10 @@ def journal(folder: Path, *rows: JournalRow) -> Journal:
     writer = JournalWriter(folder / "journals")
     writer.append(rows)
     writer.rotate()
-    (written,) = (one for one in list_journals(folder / "journals") if one not in before)
-    return written
+    (new_journal,) = (
+        journal_file for journal_file in list_journals(folder / "journals") if journal_file not in before
+    )
+    return new_journal
 
 
 def durations(store: DuckDBStore) -> list[tuple[float, int | None]]:
@@ -65,13 +69,13 @@ def durations(store: DuckDBStore) -> list[tuple[float, int | None]]:
 
 def test_a_journal_is_loaded_once(tmp_path: Path, store: DuckDBStore) -> None:
     """A journal that is loaded again, as after a crash before its removal, changes nothing."""
-    one = journal(tmp_path, script_view(1, 0, 5))
+    first_journal = journal(tmp_path, script_view(1, 0, 5))
     for _ in range(2):
-        store.load_journals([one])
+        store.load_journals([first_journal])
     other = journal(tmp_path, script_view(2, 1))
-    store.load_journals([one, other])
+    store.load_journals([first_journal, other])
     assert store.record_counts().script_views == 2
-    one.path.unlink()
+    first_journal.path.unlink()
     store.load_journals([other])
     assert store.query("SELECT journal_name FROM loaded_journals", {}).rows == [[other.name]]
 
@@ -86,19 +90,19 @@ def test_the_visible_time_of_a_script_view_only_grows(
         store.load_journals([journal(tmp_path, rows[position])])
         store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert durations(store) == [(0, 30_000)]
-    forged = JournalRow(1, MICROSECONDS + 31_000_000, 1, 3_600_000, 3_600_000, HOST, VISITOR)
-    store.load_journals([journal(tmp_path, forged)])
+    false_claim = JournalRow(1, MICROSECONDS + 31_000_000, 1, 3_600_000, 3_600_000, HOST, VISITOR)
+    store.load_journals([journal(tmp_path, false_claim)])
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert durations(store) == [(0, 31_000 + TRANSMISSION_DELAY_MAX // timedelta(milliseconds=1))]
 
 
-@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("separately", [True, False])
 def test_a_delayed_first_event_loses_no_visible_time(
-    tmp_path: Path, store: DuckDBStore, *, apart: bool
+    tmp_path: Path, store: DuckDBStore, *, separately: bool
 ) -> None:
     """A first event that arrives late does not shorten the visible time."""
-    late, next_one = JournalRow(1, MICROSECONDS + 800_000, 1, 0, 0, HOST, VISITOR), script_view(1, 0, 3)
-    for rows in ([late], [next_one]) if apart else ([late, next_one],):
+    late_row, next_row = JournalRow(1, MICROSECONDS + 800_000, 1, 0, 0, HOST, VISITOR), script_view(1, 0, 3)
+    for rows in ([late_row], [next_row]) if separately else ([late_row, next_row],):
         store.load_journals([journal(tmp_path, *rows)])
         store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert [milliseconds for _, milliseconds in durations(store)] == [3_000]
@@ -113,7 +117,9 @@ def test_a_visit_lasts_until_the_end_of_its_last_page(tmp_path: Path, store: Duc
     ]
     store.load_journals([journal(tmp_path, *rows)])
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert [(one["visitor_id"], one["views"], one["visit_duration_ms"]) for one in stored_visits(store)] == [
+    assert [
+        (visit["visitor_id"], visit["views"], visit["visit_duration_ms"]) for visit in stored_visits(store)
+    ] == [
         (2, 2, 46 * 60_000),
         (4, 1, None),
     ]
@@ -151,11 +157,11 @@ def test_script_views_replace_log_views_by_default(
 ) -> None:
     """Log views of the same host and day are not added, in any order; they add the referrer."""
     load_both(tmp_path, store, order, VisitRules())
-    found = [
-        (one["host"], one["page_path"], one["view_duration_ms"], one["referrer"])
-        for one in stored_views(store)
+    views = [
+        (view["host"], view["page_path"], view["view_duration_ms"], view["referrer"])
+        for view in stored_views(store)
     ]
-    assert sorted(found) == [
+    assert sorted(views) == [
         ("other.example", "/other", None, None),
         (HOST, "/", 7_000, "https://example.org/x"),
         (HOST, "/app", 9_000, None),
@@ -170,12 +176,12 @@ def test_log_views_may_be_preferred_to_script_views(
 ) -> None:
     """With this setting script views add only durations; a changed setting derives all visits again."""
     load_both(tmp_path, store, order, VisitRules(prefer_script=False))
-    found = [
-        (one["page_path"], one["view_duration_ms"]) for one in stored_views(store) if one["host"] == HOST
+    views = [
+        (view["page_path"], view["view_duration_ms"]) for view in stored_views(store) if view["host"] == HOST
     ]
-    assert sorted(found) == [("/", 7_000), ("/b", 8_000), ("/no-script", None)]
+    assert sorted(views) == [("/", 7_000), ("/b", 8_000), ("/no-script", None)]
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert sorted(one["page_path"] for one in stored_views(store) if one["host"] == HOST) == [
+    assert sorted(view["page_path"] for view in stored_views(store) if view["host"] == HOST) == [
         "/",
         "/app",
         "/b",
@@ -204,9 +210,9 @@ def test_log_views_and_cookie_views_are_matched_by_the_daily_key(
                 ]
             )
         store.derive_visits(VisitRules(prefer_script=script), KEEP_ALL, NO_GOVERNING_UPDATE)
-    found = [(one["visitor_id"], one["view_duration_ms"], one["referrer"]) for one in stored_views(store)]
+    views = [(view["visitor_id"], view["view_duration_ms"], view["referrer"]) for view in stored_views(store)]
     first, second = (COOKIE, 7_000, "https://example.org/x"), (COOKIE, 3_000, None)
-    assert sorted(found, key=str) == (
+    assert sorted(views, key=str) == (
         [second, first] if script else [(VISITOR, 7_000, "https://example.org/x")]
     )
     store.erase_visitor(VISITOR)
@@ -230,14 +236,16 @@ def test_script_views_without_a_visitor_key_are_views(tmp_path: Path, store: Duc
 
 def test_a_visit_has_the_country_of_its_first_view(tmp_path: Path, store: DuckDBStore) -> None:
     """The country of a visit comes from script views too."""
-    there = [
+    rows = [
         script_view(1, 0, country="BR"),
         script_view(2, 5, country="DE"),
         script_view(3, 0, visitor_id=8),
     ]
-    store.load_journals([journal(tmp_path, *there)])
+    store.load_journals([journal(tmp_path, *rows)])
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert sorted((one["visitor_id"], one["country"], one["views"]) for one in stored_visits(store)) == [
+    assert sorted(
+        (visit["visitor_id"], visit["country"], visit["views"]) for visit in stored_visits(store)
+    ) == [
         (VISITOR, "BR", 2),
         (8, None, 1),
     ]
@@ -255,9 +263,9 @@ def test_deriving_an_old_day_keeps_later_visits_of_a_cookie(tmp_path: Path, stor
     store.load_journals([journal(tmp_path, script_view(50, 2, 4, visitor_id=COOKIE))])
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
     assert sorted(durations(store)) == sorted([*expected, (2, 4_000)])
-    assert sorted(one["views"] for one in stored_visits(store)) == [1, 1, 2]
+    assert sorted(visit["views"] for visit in stored_visits(store)) == [1, 1, 2]
     store.derive_visits(VisitRules(gap_minutes=1), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert sorted(one["views"] for one in stored_visits(store)) == [1, 1, 1, 1]
+    assert sorted(visit["views"] for visit in stored_visits(store)) == [1, 1, 1, 1]
 
 
 def test_durations_are_derived_only_if_permitted(tmp_path: Path, store: DuckDBStore) -> None:
@@ -280,7 +288,10 @@ def test_consent_raises_script_views(tmp_path: Path, store: DuckDBStore) -> None
         store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(step, 0), {}))
         for table in ("script_views", "views", "visits"):
             rows = store.query(f"SELECT DISTINCT visitor_id, governing FROM {table}", {}).rows
-            assert {visitor: {one for who, one in rows if who == visitor} for visitor, _ in rows} == expected
+            assert {
+                visitor: {number for row_visitor, number in rows if row_visitor == visitor}
+                for visitor, _ in rows
+            } == expected
 
 
 def test_retention_reduces_script_views_step_by_step(tmp_path: Path, store: DuckDBStore) -> None:

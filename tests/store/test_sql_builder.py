@@ -66,7 +66,10 @@ def test_a_hostile_name_stays_a_name(database: duckdb.DuckDBPyConnection, name: 
         "SELECT {column} FROM {table} WHERE {column} = 7",
     ):
         cursor = database.execute(compose(template, table=table, column=column).text)
-    assert ([found[0] for found in cursor.description or []], cursor.fetchall()) == ([name], [(7,)])
+    assert ([description[0] for description in cursor.description or []], cursor.fetchall()) == (
+        [name],
+        [(7,)],
+    )
     database.execute(compose("DROP TABLE {table}", table=table).text)
 
 
@@ -83,8 +86,8 @@ def random_values(count: int) -> Iterator[str | int | datetime | None]:
 def test_a_literal_keeps_value_and_type(database: duckdb.DuckDBPyConnection) -> None:
     """Each value is returned unchanged and with its type."""
     for value in random_values(300):
-        ((found,),) = database.execute(compose("SELECT {value}", value=literal(value)).text).fetchall()
-        assert (found, type(found)) == (value, type(value))
+        ((result,),) = database.execute(compose("SELECT {value}", value=literal(value)).text).fetchall()
+        assert (result, type(result)) == (value, type(value))
 
 
 @pytest.mark.parametrize("make", [literal, identifier])
@@ -96,8 +99,8 @@ def test_nul_is_refused(make: object) -> None:
 
 def test_a_fragment_is_not_used_as_a_template() -> None:
     """Braces in a value are not replaced."""
-    composed = compose("{a} {b}", a=literal("{b}"), b=literal("x"))
-    assert composed.text == "'{b}' 'x'"
+    fragment = compose("{a} {b}", a=literal("{b}"), b=literal("x"))
+    assert fragment.text == "'{b}' 'x'"
     with pytest.raises(KeyError):
         compose("{missing}")
 
@@ -106,15 +109,15 @@ def test_conditions_are_combined(database: duckdb.DuckDBPyConnection) -> None:
     """Each condition keeps its precedence, and an empty list gives the neutral value."""
     parts = [constant("true OR false"), constant("false")]
     assert (all_of([]), any_of([])) == (TRUE, FALSE)
-    for combined, expected in ((all_of(parts), False), (any_of(parts), True), (all_of([TRUE]), True)):
-        assert database.execute(compose("SELECT {value}", value=combined).text).fetchall() == [(expected,)]
+    for condition, expected in ((all_of(parts), False), (any_of(parts), True), (all_of([TRUE]), True)):
+        assert database.execute(compose("SELECT {value}", value=condition).text).fetchall() == [(expected,)]
 
 
 def test_a_case_without_conditions_is_a_typed_null(database: duckdb.DuckDBPyConnection) -> None:
     """A hidden column keeps its type."""
     masked = select_case([], constant("a"))
-    shown = select_case([(constant("a = 1"), literal("one"))], constant("''"))
-    statement = compose("SELECT {columns} FROM kept", columns=join([masked, shown])).text
+    case = select_case([(constant("a = 1"), literal("one"))], constant("''"))
+    statement = compose("SELECT {columns} FROM kept", columns=join([masked, case])).text
     assert database.execute(f"DESCRIBE {statement}").fetchall()[0][1] == "INTEGER"
     assert database.execute(statement).fetchall() == [(None, "one")]
 

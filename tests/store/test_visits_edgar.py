@@ -26,13 +26,13 @@ def moment(date: str, clock: str) -> datetime:
 
 def expected_sessions(folder: Path, first: datetime) -> Counter[Session]:
     """Read the published sessions, whose duration includes their last second."""
-    found: Counter[Session] = Counter()
+    sessions: Counter[Session] = Counter()
     for row in csv.reader((folder / "output" / "sessionization.txt").read_text().splitlines()):
-        address, began, ended, duration, documents = row
-        start, end = ((moment(*text.split(" ")) - first).total_seconds() for text in (began, ended))
+        address, start_text, end_text, duration, documents = row
+        start, end = ((moment(*text.split(" ")) - first).total_seconds() for text in (start_text, end_text))
         assert int(duration) == end - start + 1
-        found[address, start, end, int(documents)] += 1
-    return found
+        sessions[address, start, end, int(documents)] += 1
+    return sessions
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -63,11 +63,11 @@ def test_visits_match_the_published_sessions(tmp_path: Path, folder: Path) -> No
         lines.append(line(seconds / 60, f"/{number}", start=MIDNIGHT, address=address))
     report = site.import_logs(site.log("access.log", *lines))
     assert (report["counts"]["requests"], report["views"]) == (len(requests), len(requests))
-    found: Counter[Session] = Counter()
-    for path, began, duration, views in site.rows(
+    sessions: Counter[Session] = Counter()
+    for path, visit_time, duration, views in site.rows(
         "SELECT entry_path, visit_time, coalesce(visit_duration_ms, 0), views FROM visits"
     ):
-        start = (began - MIDNIGHT).total_seconds() / stretch
-        found[names[path], start, start + duration / 1000 / stretch, views] += 1
-    assert found == expected_sessions(folder, min(times))
-    assert sum(found.values()) > 1
+        start = (visit_time - MIDNIGHT).total_seconds() / stretch
+        sessions[names[path], start, start + duration / 1000 / stretch, views] += 1
+    assert sessions == expected_sessions(folder, min(times))
+    assert sum(sessions.values()) > 1

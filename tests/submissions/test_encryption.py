@@ -33,12 +33,17 @@ def test_a_value_is_decrypted_only_for_its_submission_and_field(
 def test_a_changed_ciphertext_is_refused(cipher: SubmissionCipher) -> None:
     """A ciphertext with any byte changed, missing or added is refused."""
     ciphertext = cipher.encrypt("something", *PLACE)
-    changed = [
-        ciphertext[:at] + bytes([ciphertext[at] ^ 1]) + ciphertext[at + 1 :] for at in range(len(ciphertext))
+    changed_ciphertexts = [
+        ciphertext[:index] + bytes([ciphertext[index] ^ 1]) + ciphertext[index + 1 :]
+        for index in range(len(ciphertext))
     ]
-    for wrong in [*changed, *(ciphertext[:end] for end in range(len(ciphertext))), ciphertext + b"\0"]:
+    for changed_ciphertext in [
+        *changed_ciphertexts,
+        *(ciphertext[:end] for end in range(len(ciphertext))),
+        ciphertext + b"\0",
+    ]:
         with raises_code("submission-unreadable"):
-            cipher.decrypt(wrong, *PLACE)
+            cipher.decrypt(changed_ciphertext, *PLACE)
 
 
 def test_a_value_is_decrypted_only_with_its_key(cipher: SubmissionCipher, tmp_path: Path) -> None:
@@ -50,9 +55,9 @@ def test_a_value_is_decrypted_only_with_its_key(cipher: SubmissionCipher, tmp_pa
         other.decrypt(ciphertext, *PLACE)
     cipher.rotate_key()
     assert cipher.decrypt(ciphertext, *PLACE) == "something"
-    again = cipher.reencrypt(ciphertext)
+    reencrypted = cipher.reencrypt(ciphertext)
     cipher.delete_old_keys()
-    assert cipher.decrypt(again, *PLACE) == "something"
+    assert cipher.decrypt(reencrypted, *PLACE) == "something"
     with raises_code("submission-unreadable"):
         cipher.decrypt(ciphertext, *PLACE)
 
@@ -63,10 +68,10 @@ def test_a_fernet_token_is_decrypted_and_reencrypted(cipher: SubmissionCipher) -
     token = Fernet(cipher.keys_file.read_text()).encrypt(msgspec.json.encode([PLACE, "something"]))
     assert cipher.decrypt(token, *PLACE) == "something"
     cipher.rotate_key()
-    again = cipher.reencrypt(token)
-    assert again[0] != token[0]
+    reencrypted = cipher.reencrypt(token)
+    assert reencrypted[0] != token[0]
     cipher.delete_old_keys()
-    assert cipher.decrypt(again, *PLACE) == "something"
+    assert cipher.decrypt(reencrypted, *PLACE) == "something"
     with raises_code("submission-unreadable"):
         cipher.decrypt(token, *PLACE)
 
@@ -75,9 +80,9 @@ def test_a_damaged_key_file_is_reported_without_its_content(cipher: SubmissionCi
     """The error of a damaged key file does not show its content, which may be part of a key."""
     cipher.encrypt("", *PLACE)
     cipher.keys_file.write_text("something secret")
-    with raises_code("key-damaged") as caught:
+    with raises_code("key-damaged") as error_info:
         cipher.encrypt("", *PLACE)
-    assert "secret" not in str(caught.value)
+    assert "secret" not in str(error_info.value)
 
 
 def test_reading_does_not_replace_a_missing_key(cipher: SubmissionCipher, tmp_path: Path) -> None:

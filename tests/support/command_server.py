@@ -73,10 +73,10 @@ def main(channel: socket.socket) -> None:
     while True:
         message, descriptors = b"", list[int]()
         while not message.endswith(b"\n"):
-            part, passed, _, _ = socket.recv_fds(channel, 1 << 16, 2)
+            part, descriptors_received, _, _ = socket.recv_fds(channel, 1 << 16, 2)
             if not part:
                 return
-            message, descriptors = message + part, descriptors + passed
+            message, descriptors = message + part, descriptors + descriptors_received
         output, replying = descriptors
         if not os.fork():
             channel.close()

@@ -37,14 +37,14 @@ def visits(actions: Iterable[Action], gap: timedelta, zone: ZoneInfo, turns_at: 
     by_day = defaultdict(list)
     for action in sorted(actions):
         by_day[action.visitor, visitor_day(action.time, zone, turns_at)].append(action)
-    found = []
+    result = []
     for day in by_day.values():
-        found.append(day[:1])
+        result.append(day[:1])
         for before, action in pairwise(day):
             if action.time - before.time > gap:
-                found.append([])
-            found[-1].append(action)
-    return found
+                result.append([])
+            result[-1].append(action)
+    return result
 
 
 def view_times(visit: Visit) -> list[tuple[datetime, timedelta | None]]:

@@ -31,8 +31,8 @@ ground = "requested-function"
 
 def object_to(site: Site, reference: str, purposes: str, *options: str) -> CommandResult:
     """Object to purposes of a submission, or withdraw the objection."""
-    words = ("--purposes", purposes, "--channel", "letter", "--json")
-    return site.avowal("submission", "object", reference, *words, *options)
+    arguments = ("--purposes", purposes, "--channel", "letter", "--json")
+    return site.avowal("submission", "object", reference, *arguments, *options)
 
 
 def query_register(site: Site, sql: str) -> list[tuple[Any, ...]]:

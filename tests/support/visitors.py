@@ -16,16 +16,16 @@ PERIOD = ("--since", f"{NOON.date()}", "--until", f"{NOON.date()}")
 @make_once
 def site_with_two_visitors(folder: Path) -> Site:
     """Make a site that imported a log of two visitors and deleted the log."""
-    made = Site(folder).init()
-    terms = made.folder / "policy" / "terms.toml"
+    site = Site(folder).init()
+    terms = site.folder / "policy" / "terms.toml"
     terms.write_text(
         terms.read_text().replace("updated = 2026-11-22", f"updated = {(NOON - timedelta(9)).date()}")
     )
-    log = made.log(
+    log = site.log(
         "a.log",
         *(line(n, f"/{n}", start=NOON, address=ANN) for n in range(3)),
         line(1, "/b", start=NOON, address=BEN),
     )
-    made.import_logs(log)
+    site.import_logs(log)
     log.unlink()
-    return made
+    return site

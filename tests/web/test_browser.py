@@ -62,7 +62,7 @@ class ProxiedSite:
         sql = f"SELECT * FROM views WHERE page_path = '{path}'"
         return self.server.wait_for_rows(sql, 1)[0]
 
-    def seen(self, path: str, at_least: float) -> float:
+    def wait_for_seconds_seen(self, path: str, at_least: float) -> float:
         """Return the seconds that a page was seen, once they are at least `at_least`."""
         seconds = 0.0
 
@@ -73,8 +73,8 @@ class ProxiedSite:
 
         try:
             wait_until(is_long_enough, f"{path} was seen for {at_least} s")
-        except AssertionError as late:
-            raise AssertionError(f"{late}, but {seconds} s") from None
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but {seconds} s") from None
         return seconds
 
 
@@ -100,18 +100,18 @@ def proxied_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedSi
 class Stopwatch:
     """Bounds for the time that a page can have been seen, on a machine of any speed."""
 
-    began: float = field(default_factory=time.monotonic)
-    ended: float = 0.0
+    started_at: float = field(default_factory=time.monotonic)
+    closed_at: float = 0.0
 
     def close(self, page: Page) -> None:
         """Close a page as a visitor does, and stop the time."""
         page.close(run_before_unload=True)
-        self.ended = time.monotonic()
+        self.closed_at = time.monotonic()
 
-    def allows(self, seen: float, at_least: float, *, besides: float = 0.0) -> bool:
+    def contains(self, seconds: float, at_least: float, *, hidden_seconds: float = 0.0) -> bool:
         """Check that something was seen for at least `at_least` seconds, and not during `besides` further ones."""
-        most = (self.ended or time.monotonic()) - self.began - besides
-        assert at_least - SLACK <= seen <= most + SLACK, (at_least, seen, most)
+        most = (self.closed_at or time.monotonic()) - self.started_at - hidden_seconds
+        assert at_least - SLACK <= seconds <= most + SLACK, (at_least, seconds, most)
         return True
 
 
@@ -120,10 +120,10 @@ SLACK = 0.05
 
 
 @contextmanager
-def run_nginx(folder: Path, behind: int) -> Iterator[int]:
+def run_nginx(folder: Path, server_port: int) -> Iterator[int]:
     port = free_port()
     config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=port, behind=behind))
+    config.write_text(CONFIG.format(folder=folder, port=port, behind=server_port))
     process = subprocess.Popen([NGINX, "-e", str(folder / "error.log"), "-c", str(config)])
     try:
         yield port
@@ -155,7 +155,7 @@ def test_a_view_has_the_time_that_its_page_was_seen(
     page.goto(proxied_site.url("/second"))
     page.wait_for_timeout(1_000)
     stopwatch.close(page)
-    assert stopwatch.allows(proxied_site.seen("/second", 1.0), 1.0)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/second", 1.0), 1.0)
 
 
 def test_time_behind_another_tab_is_not_counted(proxied_site: ProxiedSite, context: BrowserContext) -> None:
@@ -175,8 +175,8 @@ def test_time_behind_another_tab_is_not_counted(proxied_site: ProxiedSite, conte
     for session in sessions:
         session.detach()
     stopwatch.close(page)
-    assert stopwatch.allows(proxied_site.seen("/in-front", 1.4), 1.4, besides=1.5)
-    assert stopwatch.allows(proxied_site.seen("/other-tab", 1.4), 1.4, besides=1.4)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/in-front", 1.4), 1.4, hidden_seconds=1.5)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/other-tab", 1.4), 1.4, hidden_seconds=1.4)
     assert proxied_site.view("/in-front")["visitor_id"] == proxied_site.view("/other-tab")["visitor_id"]
 
 
@@ -187,12 +187,12 @@ def test_hidden_time_is_not_counted(proxied_site: ProxiedSite, context: BrowserC
     page.goto(proxied_site.url("/hidden"))
     page.wait_for_timeout(600)
     page.evaluate(HIDE, arg=True)
-    assert stopwatch.allows(proxied_site.seen("/hidden", 0.6), 0.6)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/hidden", 0.6), 0.6)
     page.wait_for_timeout(1_000)
     page.evaluate(HIDE, arg=False)
     page.wait_for_timeout(600)
     stopwatch.close(page)
-    assert stopwatch.allows(proxied_site.seen("/hidden", 1.2), 1.2, besides=1.0)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/hidden", 1.2), 1.2, hidden_seconds=1.0)
 
 
 def test_a_background_page_has_no_view_until_it_is_seen(
@@ -230,9 +230,9 @@ def test_each_address_of_a_single_page_application_is_a_view(
     page.evaluate("history.pushState({}, '', '/app/three')")
     page.wait_for_timeout(300)
     stopwatch.close(page)
-    assert stopwatch.allows(proxied_site.seen("/app/one", 0.5), 0.5, besides=1.3)
-    assert stopwatch.allows(proxied_site.seen("/app/two", 1.0), 1.0, besides=0.8)
-    assert stopwatch.allows(proxied_site.seen("/app/three", 0.3), 0.3, besides=1.5)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/app/one", 0.5), 0.5, hidden_seconds=1.3)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/app/two", 1.0), 1.0, hidden_seconds=0.8)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/app/three", 0.3), 0.3, hidden_seconds=1.5)
     assert proxied_site.view("/app/two")["referrer"] == proxied_site.url("/app/one")
 
 
@@ -263,8 +263,8 @@ def test_going_back_to_a_page_is_a_new_view(proxied_site: ProxiedSite, cached: b
     """
     first, second = (row["d"] for row in proxied_site.server.wait_for_rows(sql, 2))
     browser.close()  # not earlier: a browser that ends drops the events that its pages are still sending
-    assert stopwatch.allows(first / 1_000, 0.4, besides=1.0)
-    assert stopwatch.allows(second / 1_000, 0.5, besides=0.8)
+    assert stopwatch.contains(first / 1_000, 0.4, hidden_seconds=1.0)
+    assert stopwatch.contains(second / 1_000, 0.5, hidden_seconds=0.8)
 
 
 def test_a_killed_browser_keeps_its_view(proxied_site: ProxiedSite) -> None:
@@ -276,7 +276,7 @@ def test_a_killed_browser_keeps_its_view(proxied_site: ProxiedSite) -> None:
     page.goto(proxied_site.url("/killed"))
     page.wait_for_timeout(2_500)  # past the first beat
     browser.new_browser_cdp_session().send("Browser.close")
-    assert stopwatch.allows(proxied_site.seen("/killed", 2.0), 2.0)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/killed", 2.0), 2.0)
 
 
 def shorten_beat(route: Route) -> None:
@@ -299,7 +299,7 @@ def test_a_slow_network_does_not_shorten_a_view(proxied_site: ProxiedSite, conte
     page.goto(proxied_site.url("/slow"))
     page.wait_for_timeout(1_000)
     page.evaluate(HIDE, arg=True)
-    assert stopwatch.allows(proxied_site.seen("/slow", 1.0), 1.0)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/slow", 1.0), 1.0)
 
 
 def test_a_page_without_javascript_has_a_view(proxied_site: ProxiedSite) -> None:
@@ -317,7 +317,7 @@ def test_a_view_in_log_and_script_counts_once(proxied_site: ProxiedSite, context
     page.goto(proxied_site.url("/both"))
     page.wait_for_timeout(500)
     stopwatch.close(page)
-    assert stopwatch.allows(proxied_site.seen("/both", 0.5), 0.5)
+    assert stopwatch.contains(proxied_site.wait_for_seconds_seen("/both", 0.5), 0.5)
     before = proxied_site.server.wait_for_rows("SELECT count(*) AS n FROM views", 1)[0]["n"]
     result = proxied_site.server.site.avowal("import", proxied_site.folder / "access.log", "--json")
     assert result.status == 0, result.err

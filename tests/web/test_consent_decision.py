@@ -45,11 +45,11 @@ def site_with_looser_version(folder: Path) -> Site:
     """Make a site of three languages with two visitors, and then a second version that keeps more."""
     site = site_in_three_languages(Site(folder), ("notice-days = 30", "notice-days = 0"))
     with start_server(site) as server:
-        for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
+        for number, (visitor, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
             token = f"{number}bcdefghij0123456789"
             assert (
                 server.send_event(
-                    cookie_headers(who), script_view_token=token, url=f"https://{SITE}{path}"
+                    cookie_headers(visitor), script_view_token=token, url=f"https://{SITE}{path}"
                 ).status
                 == 202
             )
@@ -65,8 +65,8 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
         yield server
 
 
-def page(server: RunningServer, who: str = ANN, language: str = "en") -> str:
-    answer = server.request("GET", f"/privacy/me?lang={language}", headers=cookie_headers(who))
+def fetch_page(server: RunningServer, visitor: str = ANN, language: str = "en") -> str:
+    answer = server.request("GET", f"/privacy/me?lang={language}", headers=cookie_headers(visitor))
     assert answer.status == 200
     return answer.body.decode()
 
@@ -80,9 +80,9 @@ def find_governing(server: RunningServer) -> dict[str, tuple[int, int]]:
     """Return for each page the version that it was collected under, and the one that governs it."""
     lines = [
         json.loads(line)
-        for who in (ANN, BEN)
+        for visitor in (ANN, BEN)
         for line in server.request(
-            "GET", "/privacy/me/export", headers=cookie_headers(who, **SAME_ORIGIN)
+            "GET", "/privacy/me/export", headers=cookie_headers(visitor, **SAME_ORIGIN)
         ).body.splitlines()
     ]
     return {
@@ -94,7 +94,7 @@ def find_governing(server: RunningServer) -> dict[str, tuple[int, int]]:
 
 def test_a_visitor_reads_the_changes_and_decides(server: RunningServer, tmp_path: Path) -> None:
     """Consent and withdrawal apply to the visitor's own records; each has a receipt, and all verify."""
-    text = page(server)
+    text = fetch_page(server)
     assert LOOSER in text
     assert "2 records, which version 1 governs without it:" in text
     identity = find_decisions(text)["consent"]
@@ -103,7 +103,7 @@ def test_a_visitor_reads_the_changes_and_decides(server: RunningServer, tmp_path
     )
     assert (answer.status, answer.headers["location"]) == (303, "/privacy/me?lang=en#decided")
     assert find_governing(server) == {"/of-ann": (1, 2), "/too": (1, 2), "/of-ben": (1, 1)}
-    text = page(server)
+    text = fetch_page(server)
     assert find_decisions(text) == {"withdrawal": identity}
     assert "If you take that back, this is not permitted any more:" in text
     assert LOOSER in text
@@ -112,7 +112,7 @@ def test_a_visitor_reads_the_changes_and_decides(server: RunningServer, tmp_path
     )
     assert answer.status == 303
     assert set(find_governing(server).values()) == {(1, 1)}
-    text = page(server)
+    text = fetch_page(server)
     assert find_decisions(text) == {"consent": identity}
     entries = re.findall(r"/privacy/me/receipts/(\d+)", text)
     states = []
@@ -133,9 +133,9 @@ def test_a_visitor_reads_the_changes_and_decides(server: RunningServer, tmp_path
 
 def test_a_receipt_is_only_for_its_visitor(server: RunningServer) -> None:
     """For other visitors and other sites a receipt is answered as if it did not exist."""
-    identity = find_decisions(page(server))["consent"]
+    identity = find_decisions(fetch_page(server))["consent"]
     server.request("POST", f"/privacy/me/consent/{identity}", headers=cookie_headers(ANN, **SAME_ORIGIN))
-    (entry,) = re.findall(r"/privacy/me/receipts/(\d+)", page(server))
+    (entry,) = re.findall(r"/privacy/me/receipts/(\d+)", fetch_page(server))
     path = f"/privacy/me/receipts/{entry}"
     assert server.request("GET", path, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 200
     other, missing = (
@@ -145,18 +145,18 @@ def test_a_receipt_is_only_for_its_visitor(server: RunningServer) -> None:
     assert (other.status, other.body) == (404, missing.body)
     assert server.request("GET", path, headers=SAME_ORIGIN).status == 403
     assert server.request("GET", path, headers=cookie_headers(ANN)).status == 403
-    assert f"receipts/{entry}" not in page(server, BEN)
+    assert f"receipts/{entry}" not in fetch_page(server, BEN)
 
 
 def test_only_an_offered_decision_is_recorded(server: RunningServer) -> None:
     """Only a decision that the page offers is recorded, and only from a page of the site."""
-    identity = find_decisions(page(server))["consent"]
+    identity = find_decisions(fetch_page(server))["consent"]
     first = server.request("GET", "/privacy/terms.json?version=1").headers["etag"].strip('"')
     path = f"/privacy/me/consent/{identity}"
-    cross = {"Sec-Fetch-Site": "cross-site"}
+    cross_site = {"Sec-Fetch-Site": "cross-site"}
     assert server.request("POST", path, headers=SAME_ORIGIN).status == 403
     assert server.request("POST", path, headers=cookie_headers(ANN)).status == 403
-    assert server.request("POST", path, headers=cookie_headers(ANN, **cross)).status == 403
+    assert server.request("POST", path, headers=cookie_headers(ANN, **cross_site)).status == 403
     assert server.request("POST", path, headers=cookie_headers("refused", **SAME_ORIGIN)).status == 403
     assert server.request("GET", path, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 405
     assert (
@@ -165,29 +165,29 @@ def test_only_an_offered_decision_is_recorded(server: RunningServer) -> None:
         ).status
         == 404
     )
-    for refused in (
+    for invalid_path in (
         f"/privacy/me/consent/{first}",
         f"/privacy/me/withdrawal/{identity}",
         f"/privacy/me/consent/{'0' * 64}",
     ):
-        assert server.request("POST", refused, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 409, (
-            refused
-        )
+        assert (
+            server.request("POST", invalid_path, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 409
+        ), invalid_path
     assert (
         server.request("POST", path, headers=cookie_headers("newnewnewnewnewnewnewn", **SAME_ORIGIN)).status
         == 409
     )
-    assert "receipts" not in page(server)
+    assert "receipts" not in fetch_page(server)
     server.request("POST", path, headers=cookie_headers(ANN, **SAME_ORIGIN))
     assert server.request("POST", path, headers=cookie_headers(ANN, **SAME_ORIGIN)).status == 409
-    assert len(re.findall(r"/privacy/me/receipts/(\d+)", page(server))) == 1
+    assert len(re.findall(r"/privacy/me/receipts/(\d+)", fetch_page(server))) == 1
 
 
 def test_consent_to_a_future_version_waits(server: RunningServer) -> None:
     """A consent to a future version governs nothing until the version takes effect."""
-    identity = find_decisions(page(server))["consent"]
+    identity = find_decisions(fetch_page(server))["consent"]
     publish(server.site, 'full = "7 days", prefix', 'full = "9 days", prefix', days=40)
-    text = page(server)
+    text = fetch_page(server)
     assert "Version 3, in force from" in text
     later = next(
         decision
@@ -200,7 +200,7 @@ def test_consent_to_a_future_version_waits(server: RunningServer) -> None:
         ).status
         == 303
     )
-    assert "nothing is governed by that as yet" in page(server)
+    assert "nothing is governed by that as yet" in fetch_page(server)
     assert set(find_governing(server).values()) == {(1, 1)}
 
 
@@ -208,7 +208,7 @@ def test_consent_to_a_future_version_waits(server: RunningServer) -> None:
 def test_a_refusal_is_a_page_for_browsers_and_json_for_programs(server: RunningServer, language: str) -> None:
     """A browser gets an uncached page with a link back, and a program gets a JSON problem."""
     browser_headers = {"Accept": "text/html,application/xhtml+xml", "Accept-Language": language}
-    identity = find_decisions(page(server))["consent"]
+    identity = find_decisions(fetch_page(server))["consent"]
     own, foreign = cookie_headers(ANN, **SAME_ORIGIN), cookie_headers(ANN, Origin="https://evil.example")
     for method, path, headers, status, code in (
         ("POST", f"/privacy/me/withdrawal/{identity}", own, 409, "consent-not-offered"),
@@ -233,7 +233,7 @@ def test_a_refusal_is_a_page_for_browsers_and_json_for_programs(server: RunningS
 def test_the_page_is_accessible(server: RunningServer, language: str, scheme: Any) -> None:
     """The page passes axe-core, fits each width, and prints without buttons."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-    identity = find_decisions(page(server))["consent"]
+    identity = find_decisions(fetch_page(server))["consent"]
     assert (
         server.request(
             "POST", f"/privacy/me/consent/{identity}", headers=cookie_headers(ANN, **SAME_ORIGIN)

@@ -63,8 +63,8 @@ def test_the_first_display_of_a_notice_is_recorded(server: RunningServer, contex
     assert list_displays(server.site) == []
     assert server.request("POST", "/notice/2").status == 403
     assert server.request("POST", "/notice/2", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
-    for wrong in (1, 3, 99):
-        assert server.request("POST", f"/notice/{wrong}", headers=SAME_ORIGIN).status == 404
+    for number in (1, 3, 99):
+        assert server.request("POST", f"/notice/{number}", headers=SAME_ORIGIN).status == 404
     assert list_displays(server.site) == []
     for _ in range(2):
         open_page(server, context).get_by_role("region", name="The privacy policy changes").wait_for()
@@ -153,10 +153,10 @@ def test_a_notice_works_without_local_storage(server: RunningServer, context: Br
 
 def test_a_notice_is_served_as_a_fragment(server: RunningServer) -> None:
     """The notice is served as a fragment without scripts, in the requested language."""
-    part = server.request("GET", "/privacy/notice", headers={"Accept-Language": "pt-BR"}).body.decode()
-    assert part.startswith('<section id="avowal-notice" lang="pt-BR" dir="ltr"')
-    assert 'href="/privacy/changes/1..2?lang=pt-BR"' in part
-    assert "<script" not in part
+    fragment = server.request("GET", "/privacy/notice", headers={"Accept-Language": "pt-BR"}).body.decode()
+    assert fragment.startswith('<section id="avowal-notice" lang="pt-BR" dir="ltr"')
+    assert 'href="/privacy/changes/1..2?lang=pt-BR"' in fragment
+    assert "<script" not in fragment
 
 
 def test_without_a_notice_nothing_is_served(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -164,8 +164,8 @@ def test_without_a_notice_nothing_is_served(tmp_path_factory: pytest.TempPathFac
     with start_server(site_with_versions(Site(tmp_path_factory.mktemp("site")))) as server:
         assert b"notice" not in server.request("GET", "/avowal.js").body
         assert server.request("GET", "/avowal.notice.js").status == 404
-        part = server.request("GET", "/privacy/notice")
-        assert (part.status, part.body) == (200, b"")
+        answer = server.request("GET", "/privacy/notice")
+        assert (answer.status, answer.body) == (200, b"")
         assert server.request("POST", "/notice/1", headers=SAME_ORIGIN).status == 404
 
 
@@ -204,8 +204,8 @@ def test_nginx_inserts_the_notice_into_pages(server: RunningServer, tmp_path: Pa
 def test_caddy_inserts_the_notice_into_templates(server: RunningServer, tmp_path: Path) -> None:
     """Caddy inserts the notice with the configuration of the manual."""
     manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
-    (part,) = set(re.findall(r"<noscript>\{\{.*?\}\}</noscript>", manual))
-    (tmp_path / "index.html").write_text(f"<!doctype html><title>page</title><body><p>words{part}</body>")
+    (snippet,) = set(re.findall(r"<noscript>\{\{.*?\}\}</noscript>", manual))
+    (tmp_path / "index.html").write_text(f"<!doctype html><title>page</title><body><p>words{snippet}</body>")
     port = free_port()
     (tmp_path / "Caddyfile").write_text(
         f"{{\n admin off\n auto_https off\n}}\nhttp://:{port} {{\n bind 127.0.0.1\n root * {tmp_path}\n"

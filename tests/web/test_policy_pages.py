@@ -207,13 +207,13 @@ def test_feeds_list_the_versions(server: RunningServer) -> None:
 def read_notes(page: str) -> dict[str, list[str]]:
     """Return the status notes of each section, by its heading."""
     parts = re.findall(r"<h2>(.*?)</h2>(.*?)</section>", page, re.DOTALL)
-    return {heading: re.findall(r"<p>(.*?)</p>", part.partition('role="note"')[2]) for heading, part in parts}
+    return {heading: re.findall(r"<p>(.*?)</p>", text.partition('role="note"')[2]) for heading, text in parts}
 
 
 def test_the_policy_page_shows_the_current_status(server: RunningServer) -> None:
     """Sections show what was collected today, who accessed it, releases, future versions and the last verification."""
-    verified = server.site.data / "verified.json"
-    wait_until(verified.exists, "the server to verify the folder")
+    result_file = server.site.data / "verified.json"
+    wait_until(result_file.exists, "the server to verify the folder")
     wait_until(lambda: "was verified on" in fetch_text(server, "/privacy/"), "the page to say so")
     notes = read_notes(fetch_text(server, "/privacy/"))
     assert list(notes) == [
@@ -223,10 +223,10 @@ def test_the_policy_page_shows_the_current_status(server: RunningServer) -> None
         "Who else receives it",
         "When this changes",
     ]
-    collected, precisions = notes["What we collect"]
+    count_note, precision_note = notes["What we collect"]
     count = "Fewer than 5" if datetime.now(UTC).date() == TODAY.date() else "0"  # midnight was between
-    assert collected == f"{count} requests and page views came in today (UTC)."
-    assert "ip-address: full, " in precisions
+    assert count_note == f"{count} requests and page views came in today (UTC)."
+    assert "ip-address: full, " in precision_note
     assert notes["What we use it for"] == [
         "It was looked at 1 time in the last 30 days, for abuse.",
         "1 of these told of single visitors: it is in the ledger.",
@@ -262,12 +262,12 @@ def test_verify_records_its_last_result(tmp_path: Path) -> None:
     assert read_last_result(site.data) == VerificationResult()
     assert site.avowal("policy", "adopt").status == 0
     assert site.avowal("verify").status == 0
-    passed = read_last_result(site.data)
-    assert (passed.passed, passed.entries) == (True, 1)
+    last_result = read_last_result(site.data)
+    assert (last_result.passed, last_result.entries) == (True, 1)
     tamper(site, "UPDATE publications SET terms_text = ''")
     assert site.avowal("verify").status == 1
     failed = read_last_result(site.data)
-    assert (failed.passed, failed.passed_at) == (False, passed.passed_at)
+    assert (failed.passed, failed.passed_at) == (False, last_result.passed_at)
     (site.data / "verified.json").write_text("{")
     assert read_last_result(site.data) == VerificationResult()
 

@@ -51,10 +51,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with_views = '["ip-address", "request-time", "method"', '["ip-address", "view", "request-time", "method"'
     site = site_in_three_languages(empty_site, ("notice-days = 30", "notice-days = 0"), with_views)
     with start_server(site) as server:
-        for number, who in enumerate((ANN, "carcarcarcarcarcarcarc", BEN)):
+        for number, visitor in enumerate((ANN, "carcarcarcarcarcarcarc", BEN)):
             token = f"{number}bcdefghij0123456789"
-            place = f"https://{SITE}/{'other' if number == 1 else 'case'}"
-            assert server.send_event(cookie_headers(who), script_view_token=token, url=place).status == 202
+            url = f"https://{SITE}/{'other' if number == 1 else 'case'}"
+            assert server.send_event(cookie_headers(visitor), script_view_token=token, url=url).status == 202
         server.wait_for_rows("SELECT page_path FROM views", 3)
         rows = ("--rows", "script_views WHERE page_path = '/case'", "--categories", "ip-address")
         result = site.avowal(*DISCLOSE, "--contact", "cert@example.net", *rows, "--package", "case.zip")
@@ -92,15 +92,15 @@ def receipts(server: RunningServer) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="module")
 def context(server: RunningServer, browser: Browser) -> Iterator[BrowserContext]:
-    with browser.new_context(base_url=f"http://127.0.0.1:{server.port}") as made:
-        yield made
+    with browser.new_context(base_url=f"http://127.0.0.1:{server.port}") as context:
+        yield context
 
 
 @pytest.fixture
@@ -167,9 +167,11 @@ def yield_changes(text: str) -> Iterator[tuple[str, str]]:
 
 def replace_middle_character(text: str) -> str:
     """Return a text with its middle character replaced by another of its kind."""
-    place = len(text) // 2
-    new = "1" if text[place] == "0" else "0" if text[place].isdigit() else "b" if text[place] == "a" else "a"
-    return text[:place] + new + text[place + 1 :]
+    middle = len(text) // 2
+    replacement = (
+        "1" if text[middle] == "0" else "0" if text[middle].isdigit() else "b" if text[middle] == "a" else "a"
+    )
+    return text[:middle] + replacement + text[middle + 1 :]
 
 
 @pytest.mark.parametrize("kind", ["consent", "release", "erasure"])
@@ -210,7 +212,7 @@ def test_an_error_is_named(page: Page, receipts: dict[str, str]) -> None:
         page, with_proof(proof_text.replace(size[0], f"\n\n{size[1]}\n{int(size[2]) + 1}\n"))
     )
     assert DIFFERS in check_text(page, json.dumps({**receipt, "pii_principal_id": "0" * 16}))
-    for wrong in (
+    for invalid in (
         "",
         "{",
         "[]",
@@ -220,7 +222,7 @@ def test_an_error_is_named(page: Page, receipts: dict[str, str]) -> None:
         "c2sp.org/tlog-proof@v1\nnothing",
         with_proof("x"),
     ):
-        assert NONE in check_text(page, wrong), wrong
+        assert NONE in check_text(page, invalid), invalid
     assert "This is no public key" in check_text(page, receipts["proof"], "key")
 
 
@@ -260,10 +262,10 @@ def test_the_page_is_accessible(
 ) -> None:
     """The page passes axe-core in each language and width, and names the command if scripts are off."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
-    place = f"http://127.0.0.1:{server.port}/privacy/check"
+    url = f"http://127.0.0.1:{server.port}/privacy/check"
     with browser.new_context(bypass_csp=True, locale=language, color_scheme=scheme) as context:
         view = context.new_page()
-        view.goto(place)
+        view.goto(url)
         assert view.locator("h1").inner_text() == title
         check_text(view, receipts["consent"])
         view.evaluate(rules)
@@ -273,5 +275,5 @@ def test_the_page_is_accessible(
             assert view.evaluate("document.documentElement.scrollWidth") <= width
     with browser.new_context(java_script_enabled=False) as context:
         view = context.new_page()
-        view.goto(place)
+        view.goto(url)
         assert "avowal verify" in view.locator("main").inner_text()

@@ -104,11 +104,11 @@ def test_an_invalid_sign_in_is_refused(
 
 def test_a_forged_session_cookie_is_ignored(server: RunningServer) -> None:
     """With a changed or invented cookie only the policy is shown."""
-    own = cookie(sign_in(server, "ben", f"{PASSWORD} ben"))
+    headers = cookie(sign_in(server, "ben", f"{PASSWORD} ben"))
     for value in (
         "avowal-reader=ben",
-        own.replace("ben", "ann"),
-        f"{own}x",
+        headers.replace("ben", "ann"),
+        f"{headers}x",
         "avowal-reader=",
         "avowal-reader=\xe9",
     ):

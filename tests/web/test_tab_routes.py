@@ -53,12 +53,12 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
         yield running_server
 
 
-def ask_tab(
-    server: RunningServer, *tokens: str, then: str = "", headers: dict[str, str] | None = None
+def request_tab(
+    server: RunningServer, *tokens: str, action: str = "", headers: dict[str, str] | None = None
 ) -> Answer:
     """Request the data of script views by their tokens, as a page of the site does."""
     body = urlencode({"script_views": " ".join(tokens)}).encode()
-    return server.request("POST", f"/privacy/me/tab{then}", body, FORM if headers is None else headers)
+    return server.request("POST", f"/privacy/me/tab{action}", body, FORM if headers is None else headers)
 
 
 def list_visitor_accesses(server: RunningServer) -> list[int]:
@@ -70,37 +70,39 @@ def list_visitor_accesses(server: RunningServer) -> list[int]:
 def test_a_tab_shows_only_its_own_views(server: RunningServer) -> None:
     """Visitors with one daily key see only their own views; repeated accesses within a minute count once."""
     for _ in range(2):
-        answer = ask_tab(server, *MINE)
+        answer = request_tab(server, *MINE)
         page = answer.body.decode()
         assert (answer.status, answer.headers["cache-control"]) == (200, "private, no-store")
         assert "/of-mine0" in page
         assert "/of-mine1" in page
         assert "/of-other" not in page
     assert list_visitor_accesses(server) == [2]
-    answer = ask_tab(server, *MINE, then="/export")
+    answer = request_tab(server, *MINE, action="/export")
     lines = [json.loads(line) for line in answer.body.splitlines()]
     schema = jsonschema.Draft202012Validator(server.site.avowal("visitor", "schema").json())
     assert [error.message for row in lines for error in schema.iter_errors(row)] == []
     assert [row["page_path"] for row in lines[1:]] == ["/of-mine0", "/of-mine1"]
     (key,) = {row["visitor_id"] for row in server.wait_for_rows("SELECT visitor_id FROM views", 3)}
-    assert key.encode() not in answer.body + ask_tab(server, *MINE).body
+    assert key.encode() not in answer.body + request_tab(server, *MINE).body
 
 
 def test_unknown_tokens_show_nothing(server: RunningServer) -> None:
     """Guessed or malformed tokens and requests of other sites show nothing and count as no access."""
     for guess in (("guess-guess-guess",), ("mine0-mine0-mine",), ("MINE0-MINE0-MINE0",)):
-        answer = ask_tab(server, *guess)
+        answer = request_tab(server, *guess)
         assert (answer.status, b"Nothing is held of the views" in answer.body) == (200, True)
     for nothing in ((), ("short",), ("'; DROP",)):
-        assert ask_tab(server, *nothing).status == 403
+        assert request_tab(server, *nothing).status == 403
     for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
-        for then in ("", "/export", "/erasure"):
-            assert ask_tab(server, *MINE, then=then, headers=headers).status == 403
-    assert ask_tab(server, *("x" * 40 for _ in range(1000))).status == 403  # longer than any tab remembers
+        for action in ("", "/export", "/erasure"):
+            assert request_tab(server, *MINE, action=action, headers=headers).status == 403
+    assert (
+        request_tab(server, *("x" * 40 for _ in range(1000))).status == 403
+    )  # longer than any tab remembers
     for path in ("/privacy/me/tab", f"/privacy/me/tab?{urlencode({'views': MINE[0]})}"):
         assert server.request("GET", path, headers=SAME_ORIGIN).status == 405
-    assert ask_tab(server, "guess-guess-guess", then="/erasure").status == 404
-    assert ask_tab(server, "guess-guess-guess", then="/export").status == 404
+    assert request_tab(server, "guess-guess-guess", action="/erasure").status == 404
+    assert request_tab(server, "guess-guess-guess", action="/export").status == 404
     assert list_visitor_accesses(server) == []
 
 
@@ -114,36 +116,40 @@ def test_script_views_of_other_hosts_of_the_site_are_shown(tmp_path: Path) -> No
             == 202
         )
         running_server.wait_for_rows("SELECT page_path FROM views", 1)
-        assert b"/of-www" in ask_tab(running_server, MINE[0]).body
-        assert b"/of-www" in ask_tab(running_server, MINE[0], headers={**FORM, "Host": "evil.example"}).body
+        assert b"/of-www" in request_tab(running_server, MINE[0]).body
+        assert (
+            b"/of-www" in request_tab(running_server, MINE[0], headers={**FORM, "Host": "evil.example"}).body
+        )
 
 
 def test_a_tab_erases_its_views(server: RunningServer, tmp_path: Path) -> None:
     """An erasure has a valid receipt and leaves other visitors' views; repeating it finds nothing."""
-    assert ask_tab(server, MINE[0], then="/erasure", headers={"Sec-Fetch-Site": "same-site"}).status == 403
-    answer = ask_tab(server, *MINE, then="/erasure")
+    assert (
+        request_tab(server, MINE[0], action="/erasure", headers={"Sec-Fetch-Site": "same-site"}).status == 403
+    )
+    answer = request_tab(server, *MINE, action="/erasure")
     assert answer.json()["erased"]["script_views"] == 2
     receipt = tmp_path / "receipt.json"
     receipt.write_bytes(answer.body)
     key = server.site.avowal("ledger", "key").out.strip()
     assert server.site.avowal("verify", receipt, "--key", key).status == 0
-    for then, status in (("", 200), ("/export", 404), ("/erasure", 404)):
-        replayed = ask_tab(server, *MINE, then=then)
+    for action, status in (("", 200), ("/export", 404), ("/erasure", 404)):
+        replayed = request_tab(server, *MINE, action=action)
         assert (replayed.status, b"/of-mine" in replayed.body) == (status, False)
     assert [row["page_path"] for row in server.wait_for_rows("SELECT page_path FROM views", 1)] == [
         "/of-other"
     ]
     assert server.wait_for_rows("SELECT views FROM visits", 1) == [{"views": 1}]
-    assert b"/of-other" in ask_tab(server, *OTHERS).body
+    assert b"/of-other" in request_tab(server, *OTHERS).body
     wait_until(lambda: server.site.avowal("verify").status == 0, "all to hold")
 
 
 def test_views_in_the_journal_are_shown_and_erased(server: RunningServer) -> None:
     """Events that are still in a journal are shown and erased too."""
     assert server.send_event(script_view_token="later-later-later", url=f"https://{SITE}/later").status == 202
-    assert b"/later" in ask_tab(server, "later-later-later").body
+    assert b"/later" in request_tab(server, "later-later-later").body
     assert server.send_event(script_view_token="later-later-last1", url=f"https://{SITE}/later").status == 202
-    assert ask_tab(server, "later-later-last1", then="/erasure").json()["erased"]["script_views"] == 1
+    assert request_tab(server, "later-later-last1", action="/erasure").json()["erased"]["script_views"] == 1
     server.wait_for_rows("SELECT page_path FROM views", 4)
 
 
@@ -167,9 +173,9 @@ def own_host(tmp_path: Path) -> Iterator[RunningServer]:
 @pytest.fixture
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 def visit_pages(server: RunningServer, context: BrowserContext, *paths: str) -> Page:
@@ -192,12 +198,15 @@ def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
     with browser.new_context(user_agent=FIREFOX, bypass_csp=True) as context:
         first, second = visit_pages(own_host, context, "one", "two"), visit_pages(own_host, context, "three")
-        for view, mine, others in ((first, ("one", "two"), ("three",)), (second, ("three",), ("one", "two"))):
+        for view, own_paths, other_paths in (
+            (first, ("one", "two"), ("three",)),
+            (second, ("three",), ("one", "two")),
+        ):
             view.get_by_role("button", name="Show what is held of this tab's views").press("Enter")
             view.wait_for_url("**/privacy/me/tab*")
             text = view.locator("main").inner_text()
-            assert all(f"/page/{path}" in text for path in mine)
-            assert not any(f"/page/{path}" in text for path in others)
+            assert all(f"/page/{path}" in text for path in own_paths)
+            assert not any(f"/page/{path}" in text for path in other_paths)
         for width in (320, 1920):
             first.set_viewport_size({"width": width, "height": 800})
             assert first.evaluate("document.documentElement.scrollWidth") <= width
@@ -219,8 +228,8 @@ def test_a_tab_forgets_its_views_on_request(own_host: RunningServer, browser: Br
         if objects:
             context.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
         view = visit_pages(own_host, context, "one")
-        stored = view.evaluate("Object.keys(sessionStorage).concat(Object.keys(localStorage))")
-        assert stored == ([] if objects else ["avowal-views"])
+        storage_keys = view.evaluate("Object.keys(sessionStorage).concat(Object.keys(localStorage))")
+        assert storage_keys == ([] if objects else ["avowal-views"])
         forget = view.get_by_role("button", name="Have this tab forget them")
         assert forget.count() == (0 if objects else 1)
         if not objects:

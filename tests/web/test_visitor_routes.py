@@ -32,11 +32,11 @@ def site_with_script_views(folder: Path) -> Site:
     """Make a site with script views of two visitors at one address, and one access by a user."""
     site = Site(folder).init(settings=SETTINGS)
     with start_server(site) as running_server:
-        for number, (who, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
+        for number, (visitor, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
             token = f"{number}bcdefghij0123456789"
             assert (
                 running_server.send_event(
-                    cookie_headers(who), script_view_token=token, url=f"https://{SITE}{path}"
+                    cookie_headers(visitor), script_view_token=token, url=f"https://{SITE}{path}"
                 ).status
                 == 202
             )
@@ -75,11 +75,11 @@ def list_accesses(server: RunningServer) -> list[dict[str, Any]]:
 
 def test_a_visitor_sees_only_their_own_data(server: RunningServer) -> None:
     """The cookie shows a visitor's own data, also at a shared address; repeated accesses count once."""
-    for who, own, other in ((ANN, "/of-ann", "/of-ben"), (BEN, "/of-ben", "/of-ann")):
+    for visitor, own_page, other_page in ((ANN, "/of-ann", "/of-ben"), (BEN, "/of-ben", "/of-ann")):
         for _ in range(2):
-            page = fetch_page(server, cookie_headers(who))
-            assert own in page
-            assert other not in page
+            page = fetch_page(server, cookie_headers(visitor))
+            assert own_page in page
+            assert other_page not in page
             assert "zoe" not in page
     assert len(list_accesses(server)) == 2
     assert "O que se guarda" in fetch_page(

@@ -109,9 +109,9 @@ def test_an_error_of_the_owner_reaches_the_client(tmp_path: Path) -> None:
     owner = open_as_owner(tmp_path)
     client = open_backend(folder(tmp_path), create_handler)
     for backend in (owner, client):
-        with raises_code("server-mismatch") as caught:
+        with raises_code("server-mismatch") as error_info:
             backend.call(Undefined())
-        assert caught.value.hint
+        assert error_info.value.hint
     with raises_code("server-failed") as failed:
         client.call(LoadSegments(["192.0.2.1"]))
     assert "192.0.2.1" not in failed.value.message
@@ -159,11 +159,11 @@ def test_a_claim_waits_until_the_segments_of_a_killed_process_are_loaded(
         open_backend(folder(tmp_path), create_handler),
     )
     client.call(ClaimLog("log"))
-    loading, loaded = threading.Event(), threading.Event()
+    loading, may_load = threading.Event(), threading.Event()
 
     def list_slowly(_: Path) -> list[SegmentFile]:
         loading.set()
-        assert loaded.wait(60)
+        assert may_load.wait(60)
         return []
 
     monkeypatch.setattr("avowal.workspace.pending_files.list_segments", list_slowly)
@@ -173,7 +173,7 @@ def test_a_claim_waits_until_the_segments_of_a_killed_process_are_loaded(
         claiming = pool.submit(other_client.call, ClaimLog("log"))
         with pytest.raises(TimeoutError):
             claiming.result(0.2)
-        loaded.set()
+        may_load.set()
         claiming.result(60)
     other_client.close()
     owner.close()
@@ -238,9 +238,9 @@ def test_a_folder_whose_owner_does_not_answer_is_refused(
     assert holder.stdout
     holder.stdout.readline()
     monkeypatch.setattr(ownership, "WAIT_SECONDS", 0.2)
-    with raises_code("folder-in-use") as caught:
+    with raises_code("folder-in-use") as error_info:
         open_backend(folder(tmp_path), create_handler)
-    assert f"process {holder.pid}" in caught.value.message
+    assert f"process {holder.pid}" in error_info.value.message
     holder.communicate(b"")
 
 
