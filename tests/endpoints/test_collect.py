@@ -244,7 +244,8 @@ def test_only_allowed_origins_may_send_events(tmp_path: Path) -> None:
             assert ("access-control-allow-origin" in event_answer.headers) is allowed
         assert server.send_event(url="https://shop.example/").status == 202
         answer = server.send_event(url="https://shop.example/")
-        assert (answer.status, answer.headers["retry-after"]) == (429, "60")
+        assert answer.status == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
         assert (
             server.send_event({"X-Forwarded-For": "203.0.113.8"}, url="https://shop.example/").status == 202
         )

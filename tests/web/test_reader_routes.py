@@ -1,7 +1,9 @@
 """`/`: the policy for everyone, and reports for readers who sign in."""
 
+import http.client
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -71,7 +73,8 @@ def test_a_reader_sees_the_reports_of_their_purposes(server: RunningServer) -> N
     pages = server.request("GET", "/?report=pages&since=7+days", headers=headers).body.decode()
     assert "&lt;script&gt;alert(1)" in pages
     assert "<script" not in pages
-    assert server.request("GET", "/?report=availability", headers=headers).status == 400
+    assert server.request("GET", "/?report=availability", headers=headers).status == 403
+    assert server.request("GET", "/?report=no-such-report", headers=headers).status == 403
     assert server.request("GET", "/?report=overview&since=nonsense", headers=headers).status == 400
     status = server.site.avowal("status", "--json").json()
     assert {"ann"} == {row["reader"] for row in status["daily_access_counts"] if row["purpose"] == "content"}
@@ -116,16 +119,41 @@ def test_a_forged_session_cookie_is_ignored(server: RunningServer) -> None:
         assert "What is collected" in page
 
 
+def from_address(address: str, **headers: str) -> dict[str, str]:
+    return {**OWN, "X-Forwarded-For": address, **headers}
+
+
 def test_sign_in_attempts_are_limited(server: RunningServer) -> None:
-    """After ten attempts as one reader, further ones are answered with status 429."""
-    statuses = [
-        sign_in(
-            server, "guessed", f"{number}", {**OWN, "X-Forwarded-For": f"203.0.113.{100 + number}"}
-        ).status
-        for number in range(12)
-    ]
-    assert statuses[:10] == [401] * 10
-    assert 429 in statuses[10:]
+    """Wrong passwords are limited by address, with the time to wait; a reader at another address is not locked out."""
+    answers = [sign_in(server, "ben", f"{n}", from_address("203.0.113.100")) for n in range(12)]
+    assert {answer.status for answer in answers[:10]} == {401}
+    assert [answer.status for answer in answers[10:]] == [429, 429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 3600
+    assert sign_in(server, "ben", f"{PASSWORD} ben", from_address("203.0.113.101")).status == 303
+
+
+def test_a_browser_in_which_a_reader_signed_in_is_not_locked_out(server: RunningServer) -> None:
+    """Its cookie gives it attempts of its own at an address that has none left; a forged cookie does not."""
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        form = urlencode({"name": "ann", "password": f"{PASSWORD} ann"}).encode()
+        connection.request("POST", "/sign-in", form, from_address("203.0.113.102"))
+        cookies = connection.getresponse().headers.get_all("Set-Cookie") or []
+    assert all("HttpOnly" in one and "SameSite=strict" in one for one in cookies)
+    (browser,) = (one.partition(";")[0] for one in cookies if one.startswith("avowal-browser="))
+    (session,) = (one.partition(";")[0] for one in cookies if one.startswith("avowal-reader="))
+    for number in range(11):
+        sign_in(server, "ann", f"{number}", from_address("203.0.113.103"))
+    for token, status in (
+        (browser, 303),
+        (browser[:-1], 429),
+        (session.replace("avowal-reader", "avowal-browser"), 429),
+    ):
+        answer = sign_in(server, "ann", f"{PASSWORD} ann", from_address("203.0.113.103", Cookie=token))
+        assert answer.status == status
+    other_name = sign_in(server, "ben", f"{PASSWORD} ben", from_address("203.0.113.103", Cookie=browser))
+    assert other_name.status == 429
+    as_session = {"Cookie": browser.replace("avowal-browser", "avowal-reader")}
+    assert b"Overview" not in server.request("GET", "/", headers=as_session).body
 
 
 def test_a_removed_reader_is_signed_out(server: RunningServer) -> None:

@@ -4,7 +4,7 @@ The rules are in `docs/spec/releases.md`.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -133,9 +133,8 @@ class ReleaseWorkflow:
 
         Raises DisclosureError if the reader may not approve it: the requester may not, and nobody may twice.
         """
-        request = self.find_waiting_request(reference)
+        request = self.open_request(reference, approver)
         with self.recording_refusals(request.summary.ground, request.summary.recipient_kind, approver):
-            self.register.readers.check_can_disclose(approver)
             if approver != OPERATOR and not self.register.passwords.check(approver, password):
                 raise DisclosureError(
                     f"this is not the password of `{approver}`",
@@ -185,6 +184,23 @@ class ReleaseWorkflow:
     def mark_written(self, result: ReleaseResult) -> None:
         """Record that the package of a release is written. Until then the same package can be built again."""
         self.register.releases.mark_written(result.manifest.summary.reference, utc_now())
+
+    def open_request(self, reference: str, reader: str) -> ReleaseRequest:
+        """Return a waiting request to a reader who may disclose.
+
+        Raises DisclosureError for any other reader, whether there is such a request or not; if there is one, the
+        refusal is recorded. Raises RefusedError as `find_waiting_request` does.
+        """
+        try:
+            self.register.readers.check_can_disclose(reader)
+        except DisclosureError:
+            with suppress(RefusedError):
+                summary = self.find_waiting_request(reference).summary
+                self.record_refusal(
+                    summary.ground, summary.recipient_kind, RefusalReason.NO_PERMISSION, reader
+                )
+            raise
+        return self.find_waiting_request(reference)
 
     def find_waiting_request(self, reference: str) -> ReleaseRequest:
         """Return a request that waits for approval or release. Raises RefusedError if there is none, or it expired."""

@@ -30,7 +30,7 @@ from avowal.config import Settings
 from avowal.endpoints.event_writer import EventWriter, JournalUnavailableError
 from avowal.http.body import read_body
 from avowal.http.problem import ProblemCode, problem_response
-from avowal.http.rate_limit import RateLimit
+from avowal.http.rate_limit import RateLimit, find_network
 from avowal.http.sender import SAME_ORIGIN, RequestSender, read_sender
 from avowal.logs.request_line import parse_host_name
 from avowal.strict import JSON_ERRORS
@@ -41,7 +41,6 @@ PIXEL_GIF = bytes.fromhex(
 DROP_REASON_HEADER = "Avowal-Dropped"
 """The response header that says why an event was not stored."""
 
-RETRY_AFTER_SECONDS = 60
 ACCEPTED_OUTCOME = "accepted"
 EVENT_COUNTER = Counter(
     "avowal_events", "Events that pages sent: accepted, or why they were dropped.", ["outcome"]
@@ -229,14 +228,15 @@ class CollectEndpoint:
 
     def _check_rate(self, sender: RequestSender) -> Response | None:
         """Count a request; return a problem if its sender sent too many."""
-        if self._rate_limit.allows(sender.address):
+        wait_seconds = self._rate_limit.count(find_network(sender.address))
+        if not wait_seconds:
             return None
         return _reject(
             429,
             EventDropReason.TOO_MANY_REQUESTS,
             "this address sent too many events",
             "send fewer events",
-            {"Retry-After": str(RETRY_AFTER_SECONDS)},
+            {"Retry-After": str(wait_seconds)},
         )
 
 

@@ -48,11 +48,11 @@ class ProcessorFeedEndpoint:
             )
         address = read_sender(self.proxies, request.scope).address
         key = authorization.removeprefix("Bearer ")
-        return await run_in_threadpool(
-            lambda: self._authenticate(address, name, key) or self._send_page(name, after, int(limit))
-        )
+        if refusal := await self._authenticate(address, name, key):
+            return refusal
+        return await run_in_threadpool(self._send_page, name, after, int(limit))
 
-    def _authenticate(self, address: str, name: str, key: str) -> Response | None:
+    async def _authenticate(self, address: str, name: str, key: str) -> Response | None:
         """Check a processor's key; return a problem if it is wrong or too many were tried."""
         feeds, key_states = self.processor_feed.register.feeds, list[bool | None]()
 
@@ -60,13 +60,15 @@ class ProcessorFeedEndpoint:
             key_states.append(feeds.check_key(name, key, utc_now()))
             return bool(key_states[-1])
 
-        is_known = self.attempt_limiter.check(address, f"processor {name}", check_key)
+        is_known, wait_seconds = False, 0
+        if key:
+            is_known, wait_seconds = await self.attempt_limiter.check(address, "", check_key)
         if is_known:
             return None
-        if is_known is None:
-            return too_many_attempts()
+        if wait_seconds:
+            return too_many_attempts(wait_seconds)
         if key_states == [None]:  # the key was valid once, and has ended
-            self.record_refusal(name, RefusalReason.RECIPIENT)
+            await run_in_threadpool(self.record_refusal, name, RefusalReason.RECIPIENT)
         return problem_response(
             401,
             ProblemCode.WRONG_CREDENTIALS,

@@ -61,7 +61,9 @@ class ReleaseEndpoint:
 
     async def show(self, request: Request) -> Response:
         """Show a request and what would be released: `GET /releases/REFERENCE`."""
-        return await self._respond(request, lambda *_: self._show(request.path_params["reference"]))
+        return await self._respond(
+            request, lambda name, _: self._show(request.path_params["reference"], name)
+        )
 
     async def approve(self, request: Request) -> Response:
         """Approve the request of another reader: `POST /releases/REFERENCE/approval`."""
@@ -85,11 +87,10 @@ class ReleaseEndpoint:
         reference = request.path_params["reference"]
 
         def release(name: str, _: str) -> Response:
-            release_request = self.workflow.find_waiting_request(reference)
+            release_request = self.workflow.open_request(reference, name)
             with self.workflow.recording_refusals(
                 release_request.summary.ground, release_request.summary.recipient_kind, name
             ):
-                self.workflow.register.readers.check_can_disclose(name)
                 return self._make_release(self.workflow.prepare_approved_release(release_request))
 
         return await self._respond(request, release)
@@ -107,19 +108,22 @@ class ReleaseEndpoint:
         address = read_sender(self.proxies, request.scope).address
         name, password = _parse_credentials(request.headers.get("authorization", ""))
 
+        check_password = partial(self.workflow.register.passwords.check, name, password)
+        is_right, wait_seconds = False, 0
+        if name:
+            is_right, wait_seconds = await self.attempt_limiter.check(address, name, check_password)
+        if wait_seconds:
+            return too_many_attempts(wait_seconds)
+        if not is_right:
+            return problem_response(
+                401,
+                ProblemCode.WRONG_CREDENTIALS,
+                "no reader has this name and password",
+                "`avowal user add` adds a reader, `avowal user password` sets a password",
+                {**PRIVATE_HEADERS, "WWW-Authenticate": 'Basic realm="avowal", charset="UTF-8"'},
+            )
+
         def respond() -> Response:
-            check_password = partial(self.workflow.register.passwords.check, name, password)
-            is_right = self.attempt_limiter.check(address, name, check_password)
-            if is_right is None:
-                return too_many_attempts()
-            if not is_right:
-                return problem_response(
-                    401,
-                    ProblemCode.WRONG_CREDENTIALS,
-                    "no reader has this name and password",
-                    "`avowal user add` adds a reader, `avowal user password` sets a password",
-                    {**PRIVATE_HEADERS, "WWW-Authenticate": 'Basic realm="avowal", charset="UTF-8"'},
-                )
             try:
                 return handle(name, password)
             except AvowalError as error:
@@ -157,8 +161,8 @@ class ReleaseEndpoint:
         }
         return Response(release.package, 200, {**PRIVATE_HEADERS, **attachment}, "application/zip")
 
-    def _show(self, reference: str) -> Response:
-        request = self.workflow.find_waiting_request(reference)
+    def _show(self, reference: str, reader: str) -> Response:
+        request = self.workflow.open_request(reference, reader)
         extract = self.workflow.prepare_release(request).extract
         return _private_json(
             {

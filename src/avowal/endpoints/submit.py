@@ -27,7 +27,7 @@ from avowal.errors import StoreError
 from avowal.http.headers import PRIVATE_HEADERS
 from avowal.http.language_choice import negotiate_language
 from avowal.http.problem import ProblemCode, is_from_person, problem_page, problem_response
-from avowal.http.rate_limit import RateLimit
+from avowal.http.rate_limit import RateLimit, find_network
 from avowal.http.sender import RequestSender, read_sender
 from avowal.keep.enforcement import effective_versions
 from avowal.logs.request_line import parse_host_name
@@ -50,7 +50,6 @@ STATUS_BY_CODE = {
     RejectionCode.OTHER_ORIGIN: 403,
     RejectionCode.TOO_MANY_FIELDS: 400,
     RejectionCode.TOO_MANY_FILES: 422,
-    RejectionCode.TOO_MANY_REQUESTS: 429,
     RejectionCode.UNKNOWN_FIELD: 422,
     RejectionCode.UNKNOWN_FORM: 404,
     RejectionCode.WRONG_FILE_TYPE: 415,
@@ -82,6 +81,12 @@ class SubmitEndpoint:
     async def submit(self, request: Request) -> Response:
         """Accept a submission: it is on disk before the response is sent."""
         sender = read_sender(self.proxies, request.scope)
+        if wait_seconds := self._rate_limit.count(find_network(sender.address)):
+            SUBMISSION_COUNTER.labels("rejected").inc()
+            code, hint = RejectionCode.TOO_MANY_REQUESTS, f"wait {wait_seconds} seconds"
+            response = await self._reject(request, 429, code, "this address sent too many forms", hint)
+            response.headers["Retry-After"] = str(wait_seconds)
+            return response
         try:
             form, version = await run_in_threadpool(self._find_form, request, sender)
             reference = await self._store(request, sender, form, version)
@@ -138,10 +143,6 @@ class SubmitEndpoint:
                 RejectionCode.OTHER_ORIGIN,
                 "the form was sent from another site",
                 "send it from a page of this site",
-            )
-        if not self._rate_limit.allows(sender.address):
-            raise SubmissionRejected(
-                RejectionCode.TOO_MANY_REQUESTS, "this address sent too many forms", "wait a minute"
             )
         versions = effective_versions(self.register.versions(), utc_now())
         form = versions[-1].forms.get(request.path_params["form"]) if versions else None

@@ -60,10 +60,14 @@ def error_response(error: AvowalError, headers: Mapping[str, str] = NO_HEADERS) 
     return problem_response(status, error.code, error.message, error.hint, headers)
 
 
-def too_many_attempts() -> Response:
+def too_many_attempts(wait_seconds: int) -> Response:
     """Return the problem of a client that tried too many passwords or keys."""
     return problem_response(
-        429, ProblemCode.TOO_MANY_ATTEMPTS, "too many attempts failed", "wait a minute", PRIVATE_HEADERS
+        429,
+        ProblemCode.TOO_MANY_ATTEMPTS,
+        "too many attempts failed",
+        f"wait {wait_seconds} seconds",
+        {**PRIVATE_HEADERS, "Retry-After": str(wait_seconds)},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -66,23 +67,10 @@ def create_application(endpoints: Endpoints) -> ASGIApp:
     return application
 
 
-def _create_router(endpoints: Endpoints) -> Starlette:
-    collect = endpoints.collect
-
-    def ready(_: Request) -> Response:
-        reasons = endpoints.health_checks()
-        is_ready = not any(reasons.values())
-        checks = {name: reason or "ok" for name, reason in reasons.items()}
-        return json_response({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
-
-    def metrics(request: Request) -> Response:
-        """Send the metrics to this machine and trusted networks only."""
-        if not collect.proxies.is_trusted(read_sender(collect.proxies, request.scope).address):
-            raise HTTPException(404)
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    routes = [
-        *collect.routes(),
+def list_routes(endpoints: Endpoints) -> list[Route]:
+    """Return all routes; `docs/reference.md` has a table of who may do what at each of them."""
+    return [
+        *endpoints.collect.routes(),
         *endpoints.submit.routes(),
         *endpoints.processor_feed.routes(),
         *endpoints.release.routes(),
@@ -90,14 +78,16 @@ def _create_router(endpoints: Endpoints) -> Starlette:
         *endpoints.script.routes(),
         *endpoints.notice.routes(),
         Route("/healthz", _healthy, methods=["GET"]),
-        Route("/readyz", ready, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
+        Route("/readyz", partial(_ready, endpoints), methods=["GET"]),
+        Route("/metrics", partial(_send_metrics, endpoints), methods=["GET"]),
         *endpoints.tab.routes(),
         *endpoints.visitor.routes(),
         *endpoints.proof_check.routes(),
         *endpoints.policy.routes(),
     ]
 
+
+def _create_router(endpoints: Endpoints) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         if endpoints.syslog_address:
@@ -106,7 +96,7 @@ def _create_router(endpoints: Endpoints) -> Starlette:
         endpoints.syslog_listener.close()
 
     return Starlette(
-        routes=routes,
+        routes=list_routes(endpoints),
         lifespan=lifespan,
         exception_handlers={
             404: endpoints.policy.show_permalink_or_not_found,
@@ -128,3 +118,18 @@ def _method_not_allowed(request: Request, error: Exception) -> Response:
 
 def _healthy(_: Request) -> Response:
     return PlainTextResponse("ok\n")
+
+
+def _ready(endpoints: Endpoints, _: Request) -> Response:
+    reasons = endpoints.health_checks()
+    is_ready = not any(reasons.values())
+    checks = {name: reason or "ok" for name, reason in reasons.items()}
+    return json_response({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
+
+
+def _send_metrics(endpoints: Endpoints, request: Request) -> Response:
+    """Send the metrics to this machine and trusted networks only."""
+    proxies = endpoints.collect.proxies
+    if not proxies.is_trusted(read_sender(proxies, request.scope).address):
+        raise HTTPException(404)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

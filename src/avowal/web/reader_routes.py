@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from secrets import token_urlsafe
 from urllib.parse import parse_qs, urlencode
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,10 @@ from avowal.web.policy_routes import respond_with_page
 
 SESSION_COOKIE = "avowal-reader"
 SESSION_SECONDS = 12 * 3600
+BROWSER_COOKIE = "avowal-browser"
+"""Identifies a browser in which a reader signed in, so that nobody elsewhere uses up its attempts."""
+
+BROWSER_SECONDS = 400 * 86_400
 FORM_BYTES_MAX = 4_096
 PERIOD_LABELS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
 
@@ -70,7 +75,7 @@ class ReaderRoutes:
 
     async def sign_in(self, request: Request) -> Response:
         """Show the form, or sign a reader in by it."""
-        if request.method == "GET":
+        if request.method != "POST":
             return self._show_form()
         sender = read_sender(self.proxies, request.scope)
         if not sender.is_same_origin:
@@ -78,17 +83,44 @@ class ReaderRoutes:
         form = parse_qs((await read_body(request.receive, FORM_BYTES_MAX) or b"").decode("utf-8", "replace"))
         name, password = (form.get(key, [""])[0][:PASSWORD_CHARACTERS_MAX] for key in ("name", "password"))
         check_password = partial(self.passwords.check, name, password)
-        is_right = await run_in_threadpool(self.attempt_limiter.check, sender.address, name, check_password)
-        if is_right is None:
-            return self._show_form("Too many tries: wait a minute.", 429)
+        browser = self._find_browser(request, name)
+        is_right, wait_seconds = await self.attempt_limiter.check(
+            sender.address, name, check_password, browser
+        )
+        if wait_seconds:
+            response = self._show_form(f"Too many tries: wait {wait_seconds} seconds.", 429)
+            response.headers["Retry-After"] = str(wait_seconds)
+            return response
         if not is_right or not any(reader.name == name for reader in self.readers.all()):
             return self._show_form("There is no reader of this name with this password.", 401)
         response = RedirectResponse("/", 303, PRIVATE_HEADERS)
+        response.set_cookie(
+            BROWSER_COOKIE,
+            self._browser_signer().sign(f"{browser or token_urlsafe(9)} {name}").decode(),
+            BROWSER_SECONDS,
+            path="/sign-in",
+            secure=sender.is_secure,
+            httponly=True,
+            samesite="strict",
+        )
         token = self.signer.sign(f"{self.passwords.fingerprint(name)} {name}").decode()
         response.set_cookie(
             SESSION_COOKIE, token, SESSION_SECONDS, secure=sender.is_secure, httponly=True, samesite="strict"
         )
         return response
+
+    def _browser_signer(self) -> TimestampSigner:
+        """Return the signer of the cookies that identify browsers; they are no sessions."""
+        return TimestampSigner(self.signer.secret_keys, salt=BROWSER_COOKIE)
+
+    def _find_browser(self, request: Request, name: str) -> str:
+        """Return the identifier of a browser in which a reader signed in before; empty for any other."""
+        try:
+            token = self._browser_signer().unsign(request.cookies.get(BROWSER_COOKIE, ""), BROWSER_SECONDS)
+        except BadSignature:
+            return ""
+        identifier, _, reader = token.decode().partition(" ")
+        return identifier if reader == name else ""
 
     async def sign_out(self, request: Request) -> Response:
         """Sign a reader out."""
@@ -114,15 +146,16 @@ class ReaderRoutes:
         permitted = [name for name, report in REPORTS.items() if report.purpose in reader.purposes]
         name = request.query_params.get("report", next(iter(permitted), ""))
         since = request.query_params.get("since", "30 days")
-        notes, problem, tables = [], "", list[PageTable]()
+        notes, problem, tables, status = [], "", list[PageTable](), 200
         if name in permitted:
             try:
                 report = await run_in_threadpool(self.run_report, self._build_request(name, since, reader))
                 tables = [_build_table(report, table) for table in report.tables]
                 notes = [*describe_completeness(report.completeness, report.dropped_lines), *report.notes]
             except AvowalError as error:
-                problem = error.message
+                problem, status = error.message, 400
         else:
+            status = 403
             problem = "there is no such report among those of your purposes"
         page = render_template(
             "reports.html",
@@ -145,7 +178,7 @@ class ReaderRoutes:
             problem=problem,
             host=self.site.host,
         )
-        return HTMLResponse(page, 200 if not problem else 400, PRIVATE_HEADERS)
+        return HTMLResponse(page, status, PRIVATE_HEADERS)
 
     def _build_request(self, name: str, since: str, reader: Reader) -> ReportRequest:
         zone = ZoneInfo(self.site.timezone)
