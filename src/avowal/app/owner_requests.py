@@ -7,6 +7,7 @@ import msgspec
 
 from avowal.app.owner import FolderOwner, OwnerRequest
 from avowal.clock import utc_now
+from avowal.disclose.evidence import narrow_to_evidence
 from avowal.disclose.extract import Extract, extract_records
 from avowal.disclose.feed import FeedBatch, FeedRequest, read_feed_batch
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector, find_visitor_records
@@ -220,7 +221,8 @@ class ExtractRelease(OwnerRequest[Extract], frozen=True):
     def answer(self, owner: FolderOwner) -> Extract:
         """See OwnerRequest."""
         now = utc_now()
-        extract = extract_records(owner.store, owner.governing_bounds(now), self.request, now)
+        bounds = narrow_to_evidence(owner.register, owner.governing_bounds(now), self.request)
+        extract = extract_records(owner.store, bounds, self.request, now)
         tables = {name: table.to_plain() for name, table in extract.tables.items()}
         return msgspec.structs.replace(extract, tables=tables)
 

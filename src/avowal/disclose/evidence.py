@@ -3,11 +3,13 @@
 The rules are in `docs/spec/releases.md` (X3).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import NamedTuple
 
 from avowal.errors import DisclosureError, InvalidInputError
+from avowal.ledger.release_entry import AgeReach
 from avowal.policy.bounds import Bounds, FormNeeds
 from avowal.policy.ground import EVIDENCE_DESCRIPTIONS, EvidenceKind, GroundRequirements
 from avowal.register.register import Register, Version
@@ -22,6 +24,9 @@ REFERENCE_EVIDENCE = (EvidenceKind.FUNCTION, EvidenceKind.CASE, EvidenceKind.REF
 """Evidence that says where something is found again: `--reference` gives it."""
 
 LINE_CHARACTERS_MAX = 1_000
+
+NO_REQUIREMENTS = GroundRequirements((), 0)
+"""The requirements of a closed ground, on which there is nothing to release."""
 
 NO_NEEDS = FormNeeds(frozenset(), frozenset())
 """The needs of a form that no terms name."""
@@ -49,8 +54,27 @@ def find_ground_requirements(version: Version, ground: str) -> GroundRequirement
     return requirements
 
 
+def find_strictest_requirements(governing_bounds: Sequence[Bounds], ground: str) -> GroundRequirements:
+    """Return the most that is required of any record on a ground, which has to be open in the version in force.
+
+    The terms that govern a record require at least what those of a greater governing number do.
+    """
+    return next(bounds.grounds[ground] for bounds in governing_bounds if ground in bounds.grounds)
+
+
+def find_reached_requirements(
+    governing_bounds: Sequence[Bounds], ground: str, age_reach: Sequence[AgeReach]
+) -> GroundRequirements:
+    """Return what is required of released records on a ground, by the terms that govern them and those in force."""
+    requirements = governing_bounds[-1].grounds[ground]
+    for governing in {governing for _, _, governing, _ in age_reach}:
+        requirements = requirements.merge(governing_bounds[governing - 1].grounds[ground])
+    return requirements
+
+
 def collect_evidence(
     requirements: GroundRequirements,
+    strictest: GroundRequirements,
     stated_evidence: Mapping[str, str],
     reference: str,
     row_filter: str,
@@ -58,18 +82,20 @@ def collect_evidence(
 ) -> dict[str, str]:
     """Return the evidence for a ground by its kind. `reference` is the text for the first kind in REFERENCE_EVIDENCE.
 
-    Raises InvalidInputError if a kind is given that the ground does not require, or a text is not valid, and
-    DisclosureError if evidence is missing or dated in the future.
+    `requirements` are those of the version in force, and `strictest` those of the records that most is required of.
+    Raises InvalidInputError if a kind is given that neither requires, or a text is not valid, and DisclosureError if
+    evidence is missing that the version in force requires, or is dated in the future.
     """
     evidence = {kind: text.strip() for kind, text in stated_evidence.items()}
-    reference_kind = next((kind for kind in requirements.evidence if kind in REFERENCE_EVIDENCE), None)
+    kinds = (*requirements.evidence, *strictest.evidence)
+    reference_kind = next((kind for kind in kinds if kind in REFERENCE_EVIDENCE), None)
     if reference and reference_kind:
         evidence.setdefault(reference_kind, reference.strip())
     for kind, text in evidence.items():
-        if kind not in requirements.evidence or kind in REGISTER_EVIDENCE:
+        if kind not in strictest.evidence or kind in REGISTER_EVIDENCE:
             raise InvalidInputError(
                 f"the ground does not take `{kind}` as evidence",
-                f"it requires: {', '.join(requirements.evidence)}",
+                f"it requires: {', '.join(strictest.evidence)}",
                 code="unknown-evidence",
             )
         if not is_printable_line(text, LINE_CHARACTERS_MAX):
@@ -87,14 +113,14 @@ def collect_evidence(
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
-    if EvidenceKind.RECORDS in requirements.evidence:
-        if not row_filter:
-            raise DisclosureError(
-                "the records that gave rise to the release are not named",
-                "choose them with `--rows`",
-                RefusalReason.MISSING_EVIDENCE,
-                code="evidence-missing",
-            )
+    if EvidenceKind.RECORDS in requirements.evidence and not row_filter:
+        raise DisclosureError(
+            "the records that gave rise to the release are not named",
+            "choose them with `--rows`",
+            RefusalReason.MISSING_EVIDENCE,
+            code="evidence-missing",
+        )
+    if EvidenceKind.RECORDS in strictest.evidence and row_filter:
         evidence[EvidenceKind.RECORDS] = row_filter
     if EvidenceKind.DATE in evidence:
         _check_date(evidence[EvidenceKind.DATE], now)
@@ -141,6 +167,61 @@ def find_evidence_scope(
                 code="not-needed",
             )
     return EvidenceScope(refused, submission)
+
+
+def narrow_to_evidence(
+    register: Register, governing_bounds: Sequence[Bounds], request: ReleaseRequest
+) -> list[Bounds]:
+    """Return the bounds of each governing number without what the evidence of a request does not permit (X3).
+
+    So nothing is released of a record without all evidence that the terms require which govern this record.
+    """
+    refused = _find_refused_categories(register, governing_bounds, request)
+    to_recipient = request.summary.ground, request.summary.recipient_kind
+    return [
+        replace(
+            bounds,
+            cells={
+                cell: ages
+                for cell, ages in bounds.cells.items()
+                if (cell.ground, cell.recipient) != to_recipient or cell.category not in categories
+            },
+        )
+        for bounds, categories in zip(governing_bounds, refused, strict=True)
+    ]
+
+
+def find_missing_evidence(governing_bounds: Sequence[Bounds], request: ReleaseRequest) -> list[EvidenceKind]:
+    """Return the evidence that a request lacks, and the terms require that govern any record."""
+    strictest = find_strictest_requirements(governing_bounds, request.summary.ground)
+    given = {EvidenceKind.AUTHORISATION, *request.details.evidence}
+    return [kind for kind in strictest.evidence if kind not in given]
+
+
+def _find_refused_categories(
+    register: Register, governing_bounds: Sequence[Bounds], request: ReleaseRequest
+) -> Iterator[set[str]]:
+    """Yield the categories that the evidence does not permit of records with each governing number.
+
+    Those that are not requested are refused only with all others: the age of rows is that of their time's category.
+    """
+    details, requested = request.details, {*request.summary.categories}
+    given = {EvidenceKind.AUTHORISATION, *details.evidence}
+    authorised = {*register.authorisations.current_by_category(details.visitor, details.recipient)}
+    served = details.evidence.get(EvidenceKind.FUNCTION)
+    submission = register.submissions.find(served) if served else None
+    for bounds in governing_bounds:
+        required = bounds.grounds.get(request.summary.ground, NO_REQUIREMENTS)
+        refused = set[str]()
+        if EvidenceKind.AUTHORISATION in required.evidence:
+            refused |= requested - authorised
+        if EvidenceKind.FUNCTION in required.evidence:
+            needs = bounds.form_needs.get(submission.form, NO_NEEDS) if submission else NO_NEEDS
+            is_served = submission and needs.purposes.isdisjoint(submission.objected_purposes)
+            refused |= requested - needs.categories if is_served else requested
+        if not given.issuperset(required.evidence) or refused >= requested:
+            refused = {cell.category for cell in bounds.cells}
+        yield refused
 
 
 def _find_served_submission(register: Register, request: ReleaseRequest) -> Submission:

@@ -18,7 +18,7 @@ class PreparedRelease(NamedTuple):
     version: Version
     """The version in force."""
     requirements: GroundRequirements
-    """What that version requires on the ground."""
+    """What that version requires on the ground, and the terms that govern the records of the extract."""
     extract: Extract
     seen_entries: int
     """How many entries the ledger had before the extraction. An erasure after them makes the extract invalid."""

@@ -14,6 +14,9 @@ from avowal.register.release_requests import RefusalReason
 from avowal.submissions.submission import REFERENCE_PATTERN
 from avowal.use.formatting import is_printable_line
 
+SEALED_GROUND = "instrument"
+"""The only ground on which a release may be under seal (X9)."""
+
 EXPIRY_DAYS_DEFAULT = 30
 EXPIRY_DAYS_MAX = 3650
 
@@ -132,12 +135,15 @@ def check_release_input(
             code="invalid-expiry",
         )
     if sealed_until:
-        _check_seal(sealed_until, requirements, now)
+        _check_seal(sealed_until, parse_ground(release_input.ground), now)
 
 
-def _check_seal(sealed_until: datetime, requirements: GroundRequirements, now: datetime) -> None:
-    """Raise InvalidInputError if the ground permits no seal, or the seal does not end in time."""
-    if EvidenceKind.INSTRUMENT not in requirements.evidence:
+def _check_seal(sealed_until: datetime, ground: str, now: datetime) -> None:
+    """Raise InvalidInputError if the ground permits no seal, or the seal does not end in time.
+
+    Which ground permits a seal is the same under all terms, so that no later version permits one for older records.
+    """
+    if ground != SEALED_GROUND:
         raise InvalidInputError(
             "only a release that a legal instrument requires can be under seal",
             "leave out `--sealed-until`: the visitor is told of this release",

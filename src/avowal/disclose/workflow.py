@@ -3,7 +3,7 @@
 The rules are in `docs/spec/releases.md`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,11 @@ from avowal.disclose.evidence import (
     collect_evidence,
     find_evidence_scope,
     find_ground_requirements,
+    find_missing_evidence,
+    find_reached_requirements,
+    find_strictest_requirements,
     find_submission,
+    narrow_to_evidence,
 )
 from avowal.disclose.extract import Extract, extract_submissions, merge_extracts
 from avowal.disclose.package import PackageManifest, build_package, encode_tables, hash_files
@@ -27,7 +31,7 @@ from avowal.errors import DisclosureError, QueryError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.ledger.release_entry import ReleaseMade, RequestSummary
-from avowal.policy.bounds import OPERATOR
+from avowal.policy.bounds import OPERATOR, Bounds
 from avowal.policy.ground import EvidenceKind, GroundRequirements
 from avowal.policy.vocabulary import expand_words
 from avowal.register.register import Register, Version
@@ -78,11 +82,12 @@ class ReleaseWorkflow:
         ground = parse_ground(release_input.ground)
         sealed_until, selector = self._parse_seal(release_input), self._parse_subject(release_input)
         requirements, now = find_ground_requirements(version, ground), utc_now()
+        strictest = find_strictest_requirements(self._find_governing_bounds(), ground)
         visitor = self._find_visitor(release_input, selector, requirements)
         check_release_input(release_input, requirements, sealed_until, now)
         row_filter = release_input.row_filter.strip()
         evidence = collect_evidence(
-            requirements, release_input.evidence, release_input.evidence_reference, row_filter, now
+            requirements, strictest, release_input.evidence, release_input.evidence_reference, row_filter, now
         )
         request = ReleaseRequest(
             RequestSummary(
@@ -107,8 +112,8 @@ class ReleaseWorkflow:
                 sealed_until=sealed_until,
             ),
         )
-        extract = self._extract(request, requirements)
-        return PreparedRelease(request, version, requirements, extract, seen_entries)
+        prepared = self._prepare(request, version, seen_entries)
+        return prepared._replace(request=request.with_approvals(prepared.requirements.approvals))
 
     def record_request(self, release_input: ReleaseInput, requester: str) -> PreparedRelease:
         """Record a request, if something of it may be released. Raises as `prepare_request` does."""
@@ -119,9 +124,7 @@ class ReleaseWorkflow:
     def prepare_release(self, request: ReleaseRequest) -> PreparedRelease:
         """Return what a recorded request releases now. Raises DisclosureError if nothing may be released any more."""
         version, seen_entries = self._find_version(), self.register.ledger.count_entries()
-        requirements = find_ground_requirements(version, request.summary.ground)
-        extract = self._extract(request, requirements)
-        return PreparedRelease(request, version, requirements, extract, seen_entries)
+        return self._prepare(request, version, seen_entries)
 
     def prepare_approved_release(self, request: ReleaseRequest) -> PreparedRelease:
         """Return what an approved request releases now. Raises DisclosureError if it is not approved or permitted."""
@@ -230,6 +233,9 @@ class ReleaseWorkflow:
     def _find_version(self) -> Version:
         return find_version_in_force(self.register.versions(), utc_now())
 
+    def _find_governing_bounds(self) -> list[Bounds]:
+        return compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
+
     def _parse_seal(self, release_input: ReleaseInput) -> datetime | None:
         text = release_input.sealed_until
         return parse_time(text, self.time_zone, utc_now()) if text else None
@@ -279,7 +285,16 @@ class ReleaseWorkflow:
                 code="approval-missing",
             )
 
-    def _extract(self, request: ReleaseRequest, requirements: GroundRequirements) -> Extract:
+    def _prepare(self, request: ReleaseRequest, version: Version, seen_entries: int) -> PreparedRelease:
+        """Return what a request releases now, and what that requires. Raises DisclosureError if it is nothing."""
+        bounds, ground = self._find_governing_bounds(), request.summary.ground
+        extract = self._extract(request, find_ground_requirements(version, ground), bounds)
+        requirements = find_reached_requirements(bounds, ground, extract.age_reach)
+        return PreparedRelease(request, version, requirements, extract, seen_entries)
+
+    def _extract(
+        self, request: ReleaseRequest, requirements: GroundRequirements, bounds: Sequence[Bounds]
+    ) -> Extract:
         """Return what a request releases now. Raises DisclosureError if that is nothing."""
         given = {EvidenceKind.AUTHORISATION, *request.details.evidence}
         if missing := sorted({*requirements.evidence} - given):
@@ -289,12 +304,11 @@ class ReleaseWorkflow:
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
-        bounds = compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
         scope = find_evidence_scope(self.register, bounds, requirements, request)
         permitted = [name for name in request.summary.categories if name not in scope.refused_categories]
         narrowed = request.with_categories(permitted)
         try:
-            extract = self._extract_stored(narrowed, requirements, scope.submission)
+            extract = self._extract_stored(narrowed, bounds, scope.submission)
         except QueryError as error:
             raise DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code) from None
         refused = {**scope.refused_categories, **extract.refused_categories}
@@ -305,6 +319,13 @@ class ReleaseWorkflow:
                 RefusalReason.OTHER_SUBJECTS,
                 code="selection-too-broad",
             )
+        if not extract.tables and (lacking := find_missing_evidence(bounds, request)):
+            raise DisclosureError(
+                f"nothing may be released without more evidence: {', '.join(lacking)}",
+                "earlier versions require it of what came in under them; request it again",
+                RefusalReason.MISSING_EVIDENCE,
+                code="evidence-missing",
+            )
         if not extract.tables:
             reasons = "; ".join(f"{category}: {reason}" for category, reason in refused.items())
             raise DisclosureError(
@@ -313,7 +334,7 @@ class ReleaseWorkflow:
         return msgspec.structs.replace(extract, refused_categories=refused)
 
     def _extract_stored(
-        self, request: ReleaseRequest, requirements: GroundRequirements, submission: Submission | None
+        self, request: ReleaseRequest, bounds: Sequence[Bounds], submission: Submission | None
     ) -> Extract:
         """Return the stored records and the submissions that a request releases."""
         if request.details.row_filter:
@@ -324,12 +345,12 @@ class ReleaseWorkflow:
             if submission
             else all_submissions.in_period(datetime.min, datetime.max, request.details.visitor)
         )
-        if EvidenceKind.AUTHORISATION in requirements.evidence:
+        if EvidenceKind.AUTHORISATION in find_strictest_requirements(bounds, request.summary.ground).evidence:
             selected = [
                 candidate for candidate in selected if candidate.allows_recipient(request.details.recipient)
             ]
-        bounds = compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
-        extract = extract_submissions(all_submissions, selected, bounds, request)
+        permitted = narrow_to_evidence(self.register, bounds, request)
+        extract = extract_submissions(all_submissions, selected, permitted, request)
         return merge_extracts(self.extract_records(request), extract) if request.details.visitor else extract
 
     def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> int:

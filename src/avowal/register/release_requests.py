@@ -77,6 +77,10 @@ class ReleaseRequest(msgspec.Struct, frozen=True):
         """Return the request for other categories."""
         return replace(self, summary=replace(self.summary, categories=categories))
 
+    def with_approvals(self, required_approvals: int) -> "ReleaseRequest":
+        """Return the request with another number of required approvals."""
+        return replace(self, summary=replace(self.summary, required_approvals=required_approvals))
+
 
 class ReleaseRefusal(msgspec.Struct, frozen=True):
     """An attempt to disclose that was refused. Times are UTC."""

@@ -30,7 +30,12 @@ from avowal.verify.checkpoints import check_checkpoints, check_tree
 from avowal.verify.feed_permissions import check_feeds
 from avowal.verify.register_facts import check_commitments, check_facts
 from avowal.verify.register_state import RegisterState
-from avowal.verify.release_permissions import check_approvers, check_authorisations, check_releases
+from avowal.verify.release_permissions import (
+    check_approvers,
+    check_authorisations,
+    check_releases,
+    check_served_forms,
+)
 from avowal.verify.restriction_facts import check_submission_settings
 from avowal.verify.schema import check_register_schema, check_store_schema
 from avowal.verify.store_state import StoreState, read_store_state
@@ -55,6 +60,7 @@ PERMISSION_CHECKS: tuple[RegisterCheck, ...] = (
     check_releases,
     check_feeds,
     check_authorisations,
+    check_served_forms,
     check_approvers,
     check_accesses,
 )

@@ -4,17 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from avowal.ledger.entry import Entry
+from avowal.disclose.evidence import NO_NEEDS, NO_REQUIREMENTS
+from avowal.disclose.request import SEALED_GROUND
+from avowal.ledger.entry import Entry, find_entry
 from avowal.ledger.release_entry import (
     ReleaseApproved,
     ReleaseMade,
     ReleaseRecalled,
     ReleaseRequested,
-    ReleaseSummary,
     RequestSummary,
 )
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE
-from avowal.policy.ground import EvidenceKind, GroundRequirements
+from avowal.policy.ground import EvidenceKind
 from avowal.verify.register_state import RegisterState
 from avowal.verify.verification import Finding
 from avowal.verify.version_timeline import VersionTimeline
@@ -31,19 +32,47 @@ def check_authorisations(state: RegisterState) -> Iterator[Finding]:
     """Check releases that need the visitor's authorisation; those of erased visitors cannot be checked."""
     register = state.register
     for visitor, release in register.releases.by_visitor():
-        summary = release.summary
-        required = state.timeline.find_requirements(summary.version, summary.ground)
-        if required is None or EvidenceKind.AUTHORISATION not in required.evidence:
+        summary, entry = release.summary, find_entry(state.entries, release.entry)
+        if not isinstance(entry, ReleaseMade):
             continue
+        needing = _find_categories_that_need(EvidenceKind.AUTHORISATION, state.timeline, entry)
         authorised = set[str]()
         for record in register.authorisations.for_visitor(visitor):
             if record.recipient == release.recipient and (record.entry or 0) < release.entry:
                 authorised = authorised | {*record.categories} if record.given else set()
-        if unauthorised := sorted({*summary.categories} - authorised):
+        if unauthorised := sorted(needing - authorised):
             sentence = (
                 f"release {summary.reference} has categories without authorisation: {', '.join(unauthorised)}"
             )
             yield Finding("category-not-authorised", sentence)
+
+
+def check_served_forms(state: RegisterState) -> Iterator[Finding]:
+    """Check that releases for what a form asked have nothing that it does not need (B9).
+
+    Those of erased submissions, and of requests whose details were erased, cannot be checked.
+    """
+    register = state.register
+    made = {entry.summary.reference: entry for entry in state.entries if isinstance(entry, ReleaseMade)}
+    for request in register.release_requests.all():
+        entry = made.get(request.summary.reference)
+        submission = register.submissions.find(request.details.evidence.get(EvidenceKind.FUNCTION, ""))
+        if entry is None or submission is None:
+            continue
+        bounds = state.timeline.find_governing_bounds(entry.at)[submission.version - 1]
+        needs = bounds.form_needs.get(submission.form, NO_NEEDS)
+        needing = _find_categories_that_need(EvidenceKind.FUNCTION, state.timeline, entry)
+        if extra := sorted(needing - needs.categories):
+            sentence = (
+                f"release {entry.summary.reference} has what its form does not need: {', '.join(extra)}"
+            )
+            yield Finding("category-not-needed", sentence)
+
+
+def _find_categories_that_need(kind: EvidenceKind, timeline: VersionTimeline, entry: ReleaseMade) -> set[str]:
+    """Return the categories of a release that the terms of their records require a kind of evidence for."""
+    required = timeline.find_release_requirements(entry)
+    return {category for category, requirements in required.items() if kind in requirements.evidence}
 
 
 def check_approvers(state: RegisterState) -> Iterator[Finding]:
@@ -121,8 +150,8 @@ class _ReleaseAudit:
             yield Finding(
                 "category-not-requested", f"has categories that were not requested: {', '.join(extra)}"
             )
-        yield from self._check_requirements(made, request)
-        if made.sealed_until and EvidenceKind.INSTRUMENT not in request.evidence_kinds:
+        yield from self._check_requirements(entry, request)
+        if made.sealed_until and made.ground != SEALED_GROUND:
             yield Finding("seal-without-instrument", "is under seal without an instrument")
         yield from self.timeline.check_in_force(made.version, made.released_at)
         if {category for category, *_ in entry.age_reach} != {*made.categories}:
@@ -136,11 +165,14 @@ class _ReleaseAudit:
             made.released_at,
         )
 
-    def _check_requirements(self, made: ReleaseSummary, request: RequestSummary) -> Iterator[Finding]:
-        """Check evidence and approvals against the version in force when the release was made."""
-        required = self.timeline.find_requirements(made.version, made.ground) or GroundRequirements((), 0)
+    def _check_requirements(self, entry: ReleaseMade, request: RequestSummary) -> Iterator[Finding]:
+        """Check evidence and approvals against what the version in force required, and the terms of the records."""
+        made = entry.summary
+        required = self.timeline.find_requirements(made.version, made.ground) or NO_REQUIREMENTS
+        for governed in self.timeline.find_release_requirements(entry).values():
+            required = required.merge(governed)
         if missing := sorted({*required.evidence} - {EvidenceKind.AUTHORISATION, *request.evidence_kinds}):
-            sentence = f"lacks evidence that version {made.version} requires: {', '.join(missing)}"
+            sentence = f"lacks evidence that the terms of its records require: {', '.join(missing)}"
             yield Finding("evidence-missing", sentence)
         count = self.approval_counts[made.reference]
         required_count = max(request.required_approvals, required.approvals)

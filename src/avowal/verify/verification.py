@@ -54,6 +54,7 @@ PermissionFindingCode = Literal[
     "category-not-permitted",
     "record-too-old",
     "category-not-authorised",
+    "category-not-needed",
     "recall-without-release",
     "contract-insufficient",
     "contract-not-in-force",

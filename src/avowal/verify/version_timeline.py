@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from avowal.disclose.evidence import NO_REQUIREMENTS
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
-from avowal.ledger.release_entry import AgeReach
+from avowal.ledger.release_entry import AgeReach, ReleaseMade
 from avowal.policy.bounds import Bounds, Cell
 from avowal.policy.ground import GroundRequirements
 from avowal.register.register import Version
@@ -38,6 +39,22 @@ class VersionTimeline:
         if not 1 <= number <= len(self.versions):
             return None
         return self.versions[number - 1].compiled_terms.grounds.get(ground)
+
+    def find_release_requirements(self, entry: ReleaseMade) -> dict[str, GroundRequirements]:
+        """Return what was required of the records of each category of a release, by the terms that governed them.
+
+        That is at least what the version in force required then. A category whose terms did not permit it is absent.
+        """
+        made = entry.summary
+        bounds, in_force = self.find_governing_bounds(made.released_at), NO_REQUIREMENTS
+        if 1 <= made.version <= len(self.versions):
+            in_force = self.versions[made.version - 1].compiled_terms.grounds.get(made.ground, in_force)
+        required: dict[str, GroundRequirements] = {}
+        for category, _, governing, _ in entry.age_reach:
+            if 1 <= governing <= len(bounds) and made.ground in bounds[governing - 1].grounds:
+                governed = bounds[governing - 1].grounds[made.ground]
+                required[category] = required.get(category, in_force).merge(governed)
+        return required
 
     def find_governing_bounds(self, recorded_at: datetime) -> list[Bounds]:
         """Return the bounds of each governing number, from 1 on, at a moment."""
