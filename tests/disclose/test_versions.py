@@ -132,7 +132,9 @@ def test_records_need_the_evidence_that_was_promised_for_them(tmp_path: Path) ->
     assert (without.status, without.code, package.exists()) == (1, "evidence-missing", False)
     both = disclose(site, "checking", *ATTACK, "--reference", "case 12", "--dry-run")
     assert (both.status, both.json()["visitors"], both.json()["records"]) == (0, 1, {"requests": 4}), both.err
-    add_attack(site, "b.log", CAROL, (datetime.now(UTC).replace(tzinfo=None) - RECENT).total_seconds() / 60 + 1)
+    add_attack(
+        site, "b.log", CAROL, (datetime.now(UTC).replace(tzinfo=None) - RECENT).total_seconds() / 60 + 1
+    )
     later = disclose(site, "checking", *ATTACK, "--package", package)
     assert later.status == 0, later.err
     rows = [json.loads(row) for row in read_package(package)["requests.jsonl"].splitlines()]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from avowal.disclose.statistics import DisclosureCount, count_disclosures, format_count
-from avowal.keep.enforcement import find_version_in_force
+from avowal.keep.enforcement import effective_versions, find_smallest_group
 from avowal.register.register import Register
 from avowal.store.interface import ResultTable
 from avowal.use.report_request import ReportRequest
@@ -19,8 +19,7 @@ def tabulate_disclosures(register: Register, request: ReportRequest, now: dateti
     In a report to share, small counts are ranges. Raises RefusedError if the reader may not disclose data.
     """
     register.readers.check_can_disclose(request.reader)
-    duties = find_version_in_force(register.versions(), now).compiled_terms.duties
-    smallest_group = duties.get("smallest-group", 1)
+    smallest_group = find_smallest_group(effective_versions(register.versions(), now))
     period = request.since or datetime.min, request.until or datetime.max
     rows: list[list[Any]] = [[*counts] for counts in count_disclosures(register, now, *period)]
     if request.is_shared:

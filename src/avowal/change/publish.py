@@ -122,7 +122,8 @@ def publish_version(
                 code="weaker-terms",
             )
     version = draft.build_version(last.number + 1, effective_at, now)
-    register.publish(version, pages, build_notices(last, version, [page.language for page in pages]))
+    languages = dict.fromkeys(page.language for page in (*pages, *register.documents(last.number)))
+    register.publish(version, pages, build_notices(last, version, languages))
     return PublishResult(PublishOutcome.PUBLISHED, version, comparison)
 
 

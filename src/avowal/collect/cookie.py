@@ -1,16 +1,18 @@
 """Decide on the site's own cookie: it is set only as the terms permit, and never against the visitor's choice.
 
-The value is a random identifier, or `refused`. So a refusal is remembered without an identifier.
+The value is a random identifier, or `refused`. So a refusal is remembered without an identifier. An identifier also
+says whether the visitor accepted it and on which day it was issued: later terms that permit the cookie only if it is
+accepted, or for a shorter time, hold for cookies that browsers have already.
 """
 
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from hashlib import blake2b
-from string import ascii_letters
+from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
 
 from avowal.collect.admission import AdmissionRules
 
@@ -22,8 +24,13 @@ REFUSAL_VALUE = "refused"
 COOKIE_LIFETIME_MAX = timedelta(days=400)
 """The longest time that browsers keep a cookie (RFC 6265bis)."""
 
-IDENTIFIER_PATTERN = re.compile(r"[A-Za-z0-9_-]{22}")
-_ID_BYTES = 16
+IDENTIFIER_LENGTH = 22
+IDENTIFIER_PATTERN = re.compile(rf"[A-Za-z0-9_-]{{{IDENTIFIER_LENGTH}}}")
+"""A letter, upper case if the visitor accepted the cookie; the day of issue in DAY_DIGITS digits; and a random rest."""
+
+DAY_DIGITS, DIGITS = 3, f"{ascii_letters}{digits}-_"
+EPOCH = date(2020, 1, 1)
+_RANDOM_BYTES = 14
 
 
 class CookieBasis(StrEnum):
@@ -49,6 +56,14 @@ class CookieState:
         """The identifier in the cookie; empty if there is none."""
         return self.value if IDENTIFIER_PATTERN.fullmatch(self.value) else ""
 
+    def is_permitted(self, rules: AdmissionRules, today: date) -> bool:
+        """Return whether terms permit the identifier: on the basis on which it was issued, and for that long."""
+        if not (self.identifier and permits_cookie(rules)) or self.privacy_signal:
+            return False
+        if self.identifier[0].islower() and CookieBasis.UNLESS_REFUSED not in rules.cookie_lifetimes:
+            return False
+        return today - _read_day_of_issue(self.identifier) <= _compute_cookie_age(rules)
+
 
 def read_cookie_state(headers: Mapping[bytes, str], *, can_be_set: bool) -> CookieState:
     """Read the state of the cookie from the headers of a request."""
@@ -72,25 +87,39 @@ class CookieDecision:
     set_cookie_header: str = ""
 
 
-def decide_cookie(rules: AdmissionRules, state: CookieState) -> CookieDecision:
+def permits_cookie(rules: AdmissionRules) -> bool:
+    """Return whether terms permit a cookie with an identifier, on whatever basis."""
+    return "full" in rules.maximum_ages.get("visitor-id", {}) and bool(rules.cookie_lifetimes)
+
+
+def decide_cookie(rules: AdmissionRules, state: CookieState, today: date) -> CookieDecision:
     """Decide on the cookie of a request, under the version in force."""
-    is_permitted = "full" in rules.maximum_ages.get("visitor-id", {}) and bool(rules.cookie_lifetimes)
-    if not is_permitted or state.privacy_signal or state.value == REFUSAL_VALUE:
-        return CookieDecision(
-            set_cookie_header=build_removal_header() if state.identifier and state.can_be_set else ""
-        )
-    if state.identifier:
+    if state.is_permitted(rules, today):
         return CookieDecision(state.identifier)
-    if CookieBasis.UNLESS_REFUSED in rules.cookie_lifetimes and state.can_be_set:
-        return issue_cookie(rules)
-    return CookieDecision()
+    is_refused = state.privacy_signal or state.value == REFUSAL_VALUE or not permits_cookie(rules)
+    if not is_refused and CookieBasis.UNLESS_REFUSED in rules.cookie_lifetimes and state.can_be_set:
+        return issue_cookie(rules, today)
+    return CookieDecision(
+        set_cookie_header=build_removal_header() if state.identifier and state.can_be_set else ""
+    )
 
 
-def issue_cookie(rules: AdmissionRules) -> CookieDecision:
+def issue_cookie(rules: AdmissionRules, today: date, *, is_accepted: bool = False) -> CookieDecision:
     """Create an identifier, with the header that sets it for the lifetime in the terms."""
-    first = secrets.choice(ascii_letters)  # a command line would read a leading `-` as an option
-    identifier = first + secrets.token_urlsafe(_ID_BYTES)[1:]
+    first = secrets.choice(ascii_uppercase if is_accepted else ascii_lowercase)
+    day, number = "", (today - EPOCH).days
+    for _ in range(DAY_DIGITS):
+        number, digit = divmod(number, len(DIGITS))
+        day = DIGITS[digit] + day
+    identifier = f"{first}{day}{secrets.token_urlsafe(_RANDOM_BYTES)}"[:IDENTIFIER_LENGTH]
     return CookieDecision(identifier, _build_header(identifier, _compute_cookie_age(rules)))
+
+
+def _read_day_of_issue(identifier: str) -> date:
+    number = 0
+    for digit in identifier[1 : 1 + DAY_DIGITS]:
+        number = number * len(DIGITS) + DIGITS.index(digit)
+    return EPOCH + timedelta(days=number)
 
 
 def build_refusal_header(rules: AdmissionRules) -> str:

@@ -21,7 +21,7 @@ from avowal.keep.enforcement import find_version_in_force
 from avowal.ledger.entry import hash_text
 from avowal.ledger.release_entry import AgeReach
 from avowal.policy.bounds import OWN_USE, PROCESSOR, AgeByPrecision, Bounds, Cell, merge_longest_ages
-from avowal.policy.compare import meet
+from avowal.policy.compare import compare, meet
 from avowal.policy.contract import Contract, compile_contract, parse_contract, select_processor_bounds
 from avowal.register.feeds import FeedPage, FeedPosition
 from avowal.register.processors import Processor
@@ -132,15 +132,23 @@ def find_overdue_processors(register: Register, now: datetime) -> dict[str, date
 def compute_feed_bounds(governing_bounds: Sequence[Bounds], contract: Contract) -> list[Bounds]:
     """Return the bounds of a processor for each governing number: what both terms and contract permit.
 
-    All purposes of its service are one purpose, which may have what any of them may have (P7).
+    All purposes of its service are one purpose, which may have what any of them may have (P7). Of records whose terms
+    owe more than the contract, or let it disclose less to others, it may have nothing (P12).
     """
     contract_bounds = compile_contract(contract)
+    permitted = [select_processor_bounds(bounds, contract.service_purposes) for bounds in governing_bounds]
     return [
-        _merge_service_purposes(
-            meet(select_processor_bounds(bounds, contract.service_purposes), contract_bounds)
-        )
-        for bounds in governing_bounds
+        _merge_service_purposes(meet(bounds, contract_bounds))
+        if _protects_when_transferred(bounds, contract_bounds)
+        else Bounds({}, bounds.duties)
+        for bounds in permitted
     ]
+
+
+def _protects_when_transferred(permitted: Bounds, contract: Bounds) -> bool:
+    """Return whether a contract owes what terms owe, and discloses no more to others than processors."""
+    looser = compare(permitted, contract).looser
+    return all(isinstance(witness.rule, Cell) and witness.rule.recipient == PROCESSOR for witness in looser)
 
 
 def _merge_service_purposes(bounds: Bounds) -> Bounds:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from avowal.app.visitor_data import VISITOR_PAGE_PATH
+from avowal.clock import utc_now
 from avowal.collect import cookie
 from avowal.collect.admission import AdmissionRules
 from avowal.collect.client_address import TrustedProxies
@@ -180,7 +181,9 @@ class CollectEndpoint:
         if not (state.can_be_set or state.identifier):
             return CookieDecision()
         admission = self.event_writer.current_admission()
-        return cookie.decide_cookie(admission.rules, state) if admission else CookieDecision()
+        return (
+            cookie.decide_cookie(admission.rules, state, utc_now().date()) if admission else CookieDecision()
+        )
 
     async def set_cookie_choice(self, request: Request) -> Response:
         """Record in the browser that the visitor refuses or accepts the cookie; for pages of this host only."""
@@ -200,7 +203,7 @@ class CollectEndpoint:
         rules = admission.rules if admission else AdmissionRules(0, {})
         header = cookie.build_refusal_header(rules)
         if choice == "accept" and rules.cookie_lifetimes and sender.is_secure:
-            header = cookie.issue_cookie(rules).set_cookie_header
+            header = cookie.issue_cookie(rules, utc_now().date(), is_accepted=True).set_cookie_header
         headers = {"Set-Cookie": header, "Cache-Control": "no-store"}
         if request.headers.get("sec-fetch-mode") == "navigate":  # sent by a form: show the page again
             return RedirectResponse(VISITOR_PAGE_PATH, 303, headers)

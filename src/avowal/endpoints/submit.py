@@ -29,7 +29,7 @@ from avowal.http.language_choice import negotiate_language
 from avowal.http.problem import ProblemCode, is_from_person, problem_page, problem_response
 from avowal.http.rate_limit import RateLimit, find_network
 from avowal.http.sender import RequestSender, read_sender
-from avowal.keep.enforcement import effective_versions
+from avowal.keep.enforcement import build_admission_rules, effective_versions
 from avowal.logs.request_line import parse_host_name
 from avowal.policy.form import Form
 from avowal.policy.page import render_template
@@ -180,13 +180,14 @@ class SubmitEndpoint:
         if not any(age != 0 for age in ages.values()):
             return None
         state = cookie.read_cookie_state(sender.headers, can_be_set=False)
+        (rules,) = build_admission_rules((version,))
+        is_permitted = state.is_permitted(rules, utc_now().date())
         client = ClientIdentity(
-            sender.address, sender.header(b"user-agent"), "" if state.privacy_signal else state.identifier
+            sender.address, sender.header(b"user-agent"), state.identifier if is_permitted else ""
         )
-        cookie_key_permitted = "full" in ages and bool(version.compiled_terms.cookie_ages(cookie.COOKIE_NAME))
         host = parse_host_name(sender.header(b"host")) or ""
         keys = self.visitor_keys.compute_keys(
-            host, client, time.time_ns() // 1_000, cookie_key_permitted=cookie_key_permitted
+            host, client, time.time_ns() // 1_000, cookie_key_permitted=is_permitted
         )
         return f"{keys.visitor_id:016x}"
 

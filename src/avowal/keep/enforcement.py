@@ -140,6 +140,11 @@ def find_version_in_force(versions: Sequence[Version], moment: datetime) -> Vers
     return effective[-1]
 
 
+def find_smallest_group(versions: Sequence[Version]) -> int:
+    """Return the least number of visitors behind a public number: the most that any of the versions requires (R8)."""
+    return max((version.compiled_terms.smallest_group for version in versions), default=1)
+
+
 def compute_governing_bounds(versions: Sequence[Version]) -> list[Bounds]:
     """Return the bounds of each governing number, from 1 on. They are computed once for each publication."""
     return _cached_governing_bounds(tuple(versions))

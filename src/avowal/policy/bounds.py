@@ -89,6 +89,11 @@ class Bounds:
     form_needs: Mapping[str, FormNeeds] = field(default_factory=dict)
     """What others may receive of the submissions of each form (B9). Of an absent form they may receive nothing."""
 
+    @property
+    def smallest_group(self) -> int:
+        """The least number of visitors of a group in what is shared."""
+        return self.duties.get("smallest-group", 1)
+
     def max_age(self, cell: Cell, precision: str) -> Age:
         """Return the greatest permitted age; 0 if the cell is never permitted at that precision."""
         return self.cells.get(cell, {}).get(precision, 0)

@@ -11,13 +11,16 @@ import msgspec
 
 from avowal import strict
 from avowal.errors import TermsError
-from avowal.policy.bounds import OPERATOR, PROCESSOR, THIRD_PARTY, Bounds
+from avowal.policy.bounds import OPERATOR, PROCESSOR, THIRD_PARTY, UNIT_SECONDS, Bounds
 from avowal.policy.ground import Ground, compile_grounds, find_closed_grounds
 from avowal.policy.terms import CollectRule, DiscloseRule, Duties, compile_cells, parse_age
 from avowal.policy.vocabulary import load_vocabulary
 
 ONWARD_DUTIES = ("may-see", "may-erase", "smallest-group")
 """Duties that go with the data to a processor. The other duties concern only the site itself."""
+
+DELETION_SECONDS_MAX = 30 * UNIT_SECONDS["day"]
+"""The longest time that a processor may take to delete what it must delete."""
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
@@ -126,8 +129,12 @@ def _check(contract: Contract) -> None:
             f"`onward` has the ground `{ground}`, on which the contract requires no evidence",
             f'write what it requires: `ground = [{{ name = "{ground}", evidence = ["…"] }}]`',
         )
-    if parse_age(contract.deletion_period, "deletes-within") is None:
-        raise TermsError("`deletes-within` is `forever`", 'write an age, as in `"3 days"`')
+    seconds = parse_age(contract.deletion_period, "deletes-within")
+    if seconds is None or seconds > DELETION_SECONDS_MAX:
+        raise TermsError(
+            f"`deletes-within` is `{contract.deletion_period}`, which is too long",
+            'write at most 30 days, as in `"3 days"`',
+        )
     if contract.ends and contract.ends < contract.begins:
         raise TermsError(
             f"`ends` is {contract.ends}, before it begins", "write the last day on which it holds"

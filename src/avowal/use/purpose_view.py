@@ -97,7 +97,7 @@ class PurposeView:
     @property
     def smallest_group(self) -> int:
         """The least number of visitors of a group in a shared report: the most that any version in effect requires."""
-        return max((bounds.duties.get("smallest-group", 1) for bounds in self.governing_bounds), default=1)
+        return max((bounds.smallest_group for bounds in self.governing_bounds), default=1)
 
     def may_use(self, category: str) -> bool:
         """Return whether the version in force lets this purpose use a category; if none is in force yet, it may."""

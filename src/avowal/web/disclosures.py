@@ -2,16 +2,16 @@
 
 from avowal.clock import utc_now
 from avowal.disclose.statistics import count_disclosures, format_count
-from avowal.policy.bounds import Bounds
+from avowal.keep.enforcement import find_smallest_group
 from avowal.policy.language import find_language
 from avowal.policy.page import PageTable, render_template
 from avowal.register.register import Register
 
 
-def render_disclosures_page(register: Register, bounds: Bounds, controller: str, language_tag: str) -> str:
-    """Return the page in a language; counts below the smallest group of the terms are shown as ranges."""
+def render_disclosures_page(register: Register, controller: str, language_tag: str) -> str:
+    """Return the page in a language; counts below the smallest group of any version are shown as ranges."""
     language, now = find_language(language_tag), utc_now()
-    say, smallest_group = language.translate, bounds.duties.get("smallest-group", 1)
+    say, smallest_group = language.translate, find_smallest_group(register.versions())
     rows = [
         (
             disclosures.period,

@@ -26,9 +26,7 @@ def render_policy_files(register: Register, versions: list[Version], now: dateti
     vocabulary = load_vocabulary(terms.vocabulary)
     page_versions = [to_page_version(version) for version in versions]
     files = {
-        f"disclosures.{language}.html": render_disclosures_page(
-            register, last.compiled_terms, terms.controller, language
-        )
+        f"disclosures.{language}.html": render_disclosures_page(register, terms.controller, language)
         for language in documents[last.number]
     }
     json_ld = msgspec.json.encode(build_json_ld(page_versions[-1], terms.controller, vocabulary))

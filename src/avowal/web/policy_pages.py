@@ -138,9 +138,7 @@ class PolicyPages:
         language = negotiate_language(accept_language, version.terms.languages)
 
         def render() -> str:
-            return render_disclosures_page(
-                self.register, version.compiled_terms, version.terms.controller, language
-            )
+            return render_disclosures_page(self.register, version.terms.controller, language)
 
         return RenderedPage(self._cached(render, "disclosures", language), language)
 

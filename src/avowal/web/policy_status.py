@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from avowal.disclose.statistics import count_disclosures, format_count
 from avowal.errors import AvowalError
+from avowal.keep.enforcement import find_smallest_group
 from avowal.policy.bounds import Bounds
 from avowal.policy.language import Language, find_language
 from avowal.policy.prose_check import PRACTICES
@@ -66,15 +67,18 @@ class PolicyStatus:
     ) -> dict[Topic, list[str]]:
         """Return sentences by topic, in a language; `versions` are those that have taken effect."""
         language, bounds = find_language(language_tag), versions[-1].compiled_terms
+        smallest_group = find_smallest_group(versions)
         return {
-            Topic.COLLECTION: self._describe_collection(bounds, language, now),
+            Topic.COLLECTION: self._describe_collection(bounds, smallest_group, language, now),
             Topic.USE: self._describe_use(language, now),
-            Topic.RELEASES: self._describe_releases(bounds, language, now),
+            Topic.RELEASES: self._describe_releases(smallest_group, language, now),
             Topic.CHANGES: self._describe_changes(versions, language),
             Topic.VERIFICATION: self._describe_verification(language),
         }
 
-    def _describe_collection(self, bounds: Bounds, language: Language, now: datetime) -> list[str]:
+    def _describe_collection(
+        self, bounds: Bounds, smallest_group: int, language: Language, now: datetime
+    ) -> list[str]:
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         try:
             record_count = self.count_records_since(midnight)
@@ -91,7 +95,6 @@ class PolicyStatus:
             f"{language.translate_word('precision', precision)}"
             for category, precision in finest_precisions.items()
         )
-        smallest_group = bounds.duties.get("smallest-group", 1)
         return [
             language.translate(
                 "Fewer than {n} requests and page views came in today (UTC).", n=smallest_group
@@ -131,11 +134,10 @@ class PolicyStatus:
             ),
         ]
 
-    def _describe_releases(self, bounds: Bounds, language: Language, now: datetime) -> list[str]:
+    def _describe_releases(self, smallest_group: int, language: Language, now: datetime) -> list[str]:
         release_counts = Counter[str]()
         for disclosures in count_disclosures(self.register, now, now - RELEASES_PERIOD):
             release_counts[disclosures.ground] += disclosures.released
-        smallest_group = bounds.duties.get("smallest-group", 1)
         labels = [
             f"{language.translate_word('ground', ground)}: {format_count(count, smallest_group)}"
             for ground, count in release_counts.items()
