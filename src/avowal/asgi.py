@@ -36,39 +36,40 @@ class AsgiMiddleware:
             await self.app(scope, receive, send)
             return
         accept_language = _decode_headers(scope).get("accept-language", "")
-        received = {**scope, "headers": list(scope["headers"])}  # trailers and the application may change it
+        # trailers and the application may change the scope
+        initial_scope = {**scope, "headers": list(scope["headers"])}
         observer = _AsgiResponseObserver(self.collector, scope["method"], accept_language, send)
         try:
             await self.app(scope, receive, observer.send)
         finally:
-            self.collector.collect(lambda: _read_request(received), observer.response)
+            self.collector.collect(lambda: _read_request(initial_scope), observer.response)
 
     async def _run_lifespan(self, scope: Message, receive: Any, send: Any) -> None:
         """Start and stop with the application; answer the server for an application without lifespan events."""
-        received = sent = ""
+        received_type = sent_type = ""
 
         async def receive_message() -> Message:
-            nonlocal received
+            nonlocal received_type
             message: Message = await receive()
-            received = message["type"]
+            received_type = message["type"]
             return message
 
         async def send_message(message: Message) -> None:
-            nonlocal sent
-            sent = message["type"]
-            if sent.startswith("lifespan.shutdown"):
+            nonlocal sent_type
+            sent_type = message["type"]
+            if sent_type.startswith("lifespan.shutdown"):
                 self.collector.close()
             await send(message)
 
         try:
             await self.app(scope, receive_message, send_message)
         except Exception:
-            if sent:
+            if sent_type:
                 raise
-        while not sent.startswith(("lifespan.shutdown", "lifespan.startup.failed")):
-            if sent == f"{received}.complete" or not received:
+        while not sent_type.startswith(("lifespan.shutdown", "lifespan.startup.failed")):
+            if sent_type == f"{received_type}.complete" or not received_type:
                 await receive_message()
-            await send_message({"type": f"{received}.complete"})
+            await send_message({"type": f"{received_type}.complete"})
 
 
 def _read_request(scope: Message) -> EmbeddedRequest:
@@ -123,9 +124,11 @@ class _AsgiResponseObserver:
         body = insertions.insert(bytes(message.get("body", b"")))
         self._insertions = None if insertions.is_complete else insertions
         if has_length and self._start:
-            others = [header for header in self._start["headers"] if header[0].lower() != b"content-length"]
+            other_headers = [
+                header for header in self._start["headers"] if header[0].lower() != b"content-length"
+            ]
             length = (b"content-length", str(len(body)).encode())
-            self._start = {**self._start, "headers": [*others, length]}
+            self._start = {**self._start, "headers": [*other_headers, length]}
         return {**message, "body": body}
 
 

@@ -154,9 +154,9 @@ def locate_folder(start: Path, data_folder: Path | None, environment: Mapping[st
     """
     home = next((folder for folder in (start, *start.parents) if (folder / SETTINGS_FILE).is_file()), None)
     settings = read_settings(home / SETTINGS_FILE) if home else Settings()
-    chosen = data_folder or (Path(environment["AVOWAL_DATA"]) if environment.get("AVOWAL_DATA") else None)
+    requested = data_folder or (Path(environment["AVOWAL_DATA"]) if environment.get("AVOWAL_DATA") else None)
     configured = (home / settings.data_folder).absolute() if home else None
-    data_folder = (chosen or configured or start / "data").absolute()
+    data_folder = (requested or configured or start / "data").absolute()
     if home is None or data_folder != configured:
         keys_folder = data_folder.with_name(f"{data_folder.name}.keys")
     else:

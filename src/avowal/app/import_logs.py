@@ -52,7 +52,7 @@ def import_files(
 
     A file that cannot be read has its error in the report; the others are read all the same.
     """
-    started = time.monotonic()
+    started_at = time.monotonic()
     before = session.call(CountRecords())
     in_order = sorted(files, key=importer.find_first_request_time) if len(files) > 1 else files
     reports = [importer.import_log(path, progress) for path in in_order]
@@ -65,6 +65,6 @@ def import_files(
         counts=sum((report.counts for report in reports), LineCounts()),
         views=after.views - before.views,
         visits=after.visits - before.visits,
-        duration_seconds=round(time.monotonic() - started, 3),
+        duration_seconds=round(time.monotonic() - started_at, 3),
         file_reports=reports,
     )

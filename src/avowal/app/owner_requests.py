@@ -156,9 +156,9 @@ class ReadVisitorPage(OwnerRequest[VisitorRecordPage], frozen=True):
     def answer(self, owner: FolderOwner) -> VisitorRecordPage:
         """See OwnerRequest."""
         values = {"visitor_id": int(self.visitor_key, 16), "after": self.after, "limit": VISITOR_PAGE_ROWS}
-        found = owner.store.query(read_sql("store", f"visitor_{self.relation}"), values).to_plain()
-        table = ResultTable(found.columns[1:], [row[1:] for row in found.rows])  # without the row number
-        return VisitorRecordPage(table, found.rows[-1][0] if found.rows else None)
+        result = owner.store.query(read_sql("store", f"visitor_{self.relation}"), values).to_plain()
+        table = ResultTable(result.columns[1:], [row[1:] for row in result.rows])  # without the row number
+        return VisitorRecordPage(table, result.rows[-1][0] if result.rows else None)
 
 
 class FindScriptViews(OwnerRequest[ResultTable], frozen=True):
@@ -235,7 +235,9 @@ class ReadFeedBatch(OwnerRequest[FeedBatch], frozen=True):
     def answer(self, owner: FolderOwner) -> FeedBatch:
         """See OwnerRequest."""
         now, name = utc_now(), self.request.processor
-        (text,) = (known.contract_text for known in owner.register.processors.all() if known.name == name)
+        (text,) = (
+            processor.contract_text for processor in owner.register.processors.all() if processor.name == name
+        )
         contract = parse_contract(text, f"processors/{name}.toml")
         return read_feed_batch(owner.store, owner.governing_bounds(now), contract, self.request, now)
 

@@ -37,7 +37,7 @@ class RestrictionInput:
 
 
 def build_restriction_change(
-    session: Session, selector: SubmissionSelector, given: RestrictionInput, now: datetime
+    session: Session, selector: SubmissionSelector, choices: RestrictionInput, now: datetime
 ) -> RestrictionChange:
     """Return the change to the selected submissions.
 
@@ -45,22 +45,24 @@ def build_restriction_change(
     or a field would be used for more, or kept longer, in its new category.
     """
     change = RestrictionChange(
-        keep_until=UNSET if given.keep_until is None else _parse_keep_until(session, given.keep_until, now),
-        objected_purposes=_expand_purposes(given.objected_purposes),
+        keep_until=UNSET
+        if choices.keep_until is None
+        else _parse_keep_until(session, choices.keep_until, now),
+        objected_purposes=_expand_purposes(choices.objected_purposes),
         allows_automated_decisions=(
-            UNSET if given.allows_automated_decisions is None else given.allows_automated_decisions
+            UNSET if choices.allows_automated_decisions is None else choices.allows_automated_decisions
         ),
-        allowed_readers=_check_readers(session, given.allowed_readers),
-        allowed_recipients=UNSET if given.allowed_recipients is None else tuple(given.allowed_recipients),
-        source=UNSET if given.source is None else _check_source(given.source),
+        allowed_readers=_check_readers(session, choices.allowed_readers),
+        allowed_recipients=UNSET if choices.allowed_recipients is None else tuple(choices.allowed_recipients),
+        source=UNSET if choices.source is None else _check_source(choices.source),
         visitor=UNSET
-        if given.visitor is None
-        else parse_visitor_key(given.visitor)
-        if given.visitor
+        if choices.visitor is None
+        else parse_visitor_key(choices.visitor)
+        if choices.visitor
         else None,
         field_categories=(
-            _check_categories(session, selector, dict(given.field_categories), now)
-            if given.field_categories
+            _check_categories(session, selector, dict(choices.field_categories), now)
+            if choices.field_categories
             else UNSET
         ),
     )
@@ -100,11 +102,11 @@ def _expand_purposes(purposes: Sequence[str] | None) -> tuple[str, ...] | UnsetT
 def _check_readers(session: Session, names: Sequence[str] | None) -> tuple[str, ...] | UnsetType:
     if names is None:
         return UNSET
-    known = [reader.name for reader in session.register.readers.all()]
-    if unknown := [name for name in names if name not in known]:
+    reader_names = [reader.name for reader in session.register.readers.all()]
+    if unknown := [name for name in names if name not in reader_names]:
         raise RefusedError(
             f"there is no reader `{unknown[0]}`",
-            f"the readers are: {', '.join(known) or 'none'}",
+            f"the readers are: {', '.join(reader_names) or 'none'}",
             code="reader-not-found",
         )
     return tuple(names)

@@ -35,8 +35,8 @@ def verify_folder(data_folder: Path | None, witness_checkpoints: Sequence[Signed
         verification = verify_register(register, witness_checkpoints)
     folder = find_folder(data_folder).data_folder
     if verification.holds and (folder / STORE_FILE).exists():
-        with open_session(data_folder) as opened:
-            verification = verification.merge(opened.call(VerifyStore()))
+        with open_session(data_folder) as session:
+            verification = verification.merge(session.call(VerifyStore()))
     return _record(folder, verification)
 
 

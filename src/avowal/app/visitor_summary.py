@@ -92,8 +92,8 @@ class VisitorSummary(msgspec.Struct, frozen=True):
     @property
     def is_empty(self) -> bool:
         """Return whether nothing is stored of the visitor; accesses alone are not about them."""
-        known = self.submissions or self.consents or self.authorisations or self.releases
-        return not known and not any(relation.records for relation in self.stored.values())
+        has_register_data = self.submissions or self.consents or self.authorisations or self.releases
+        return not has_register_data and not any(relation.records for relation in self.stored.values())
 
 
 def summarize_visitor(session: Session, visitor_key: str, *, for_visitor: bool = False) -> VisitorSummary:
@@ -129,9 +129,9 @@ def summarize_script_views(session: Session, script_views: Sequence[Mapping[str,
     return VisitorSummary("", stored, _find_accesses(session, stored, with_names=False))
 
 
-def _select(whole: msgspec.Struct, part_type: type[Part], **added: object) -> Part:
+def _select(record: msgspec.Struct, part_type: type[Part], **other_values: object) -> Part:
     """Return the fields that a part has of a whole, and those that are added."""
-    values = {**asdict(whole), **added}
+    values = {**asdict(record), **other_values}
     return part_type(**{name: values[name] for name in part_type.__struct_fields__})
 
 

@@ -213,9 +213,13 @@ def find_consent_choices(
         is_given = identity in active and active[identity].version == number
         effects = list[ConsentEffect]()
         if is_given and version in effective:
-            others = {consent.version for consent in active.values() if consent.version <= len(effective)}
-            others -= {number}
-            effects = compute_withdrawal_effects(effective, visitor_records, sorted(others), number, language)
+            other_versions = {
+                consent.version for consent in active.values() if consent.version <= len(effective)
+            }
+            other_versions -= {number}
+            effects = compute_withdrawal_effects(
+                effective, visitor_records, sorted(other_versions), number, language
+            )
         elif version in offered and identity not in active:
             counts = visitor_records.counts_by_governing
             effects = compute_consent_effects(versions, counts, number, language)

@@ -28,7 +28,7 @@ WITHDRAWN_STATE = "consent withdrawn"
 
 def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any]:
     """Build the receipt of a consent or a withdrawal."""
-    version = next(known for known in register.versions() if known.identity == consent.identity)
+    version = next(published for published in register.versions() if published.identity == consent.identity)
     assert consent.entry is not None and consent.salt is not None  # noqa: S101, PT018  # it was recorded
     terms = version.terms
     return {
@@ -96,13 +96,13 @@ def check_consent_receipt(
     return proof, entry
 
 
-def _describe_purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]]:
+def _describe_purposes(bounds: Bounds, vocabulary: Vocabulary) -> list[dict[str, Any]]:
     """Return, for each purpose, the categories with their retention periods, and the recipients."""
     purposes: dict[str, dict[str, Any]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.cookie_name:
             continue
-        leaf = words.purposes.get(cell.purpose)
+        leaf = vocabulary.purposes.get(cell.purpose)
         purpose = purposes.setdefault(
             cell.purpose,
             {
@@ -115,7 +115,7 @@ def _describe_purposes(bounds: Bounds, words: Vocabulary) -> list[dict[str, Any]
             },
         )
         if (cell.recipient, cell.ground) == (OPERATOR, OWN_USE):
-            category = words.categories.get(cell.category)
+            category = vocabulary.categories.get(cell.category)
             purpose["pii_information"].append(
                 {
                     "pii_type": cell.category,

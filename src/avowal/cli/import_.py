@@ -96,7 +96,7 @@ def check_files(files: list[Path]) -> None:
 def _show_progress(files: list[Path], is_shown: bool) -> Iterator[Callable[[int, int], None]]:
     """Show the progress: the share of bytes read, lines, lines per second and time left."""
     sizes = [path.stat().st_size if path != STANDARD_INPUT else 0 for path in files]
-    started = time.monotonic()
+    started_at = time.monotonic()
     earlier_lines, earlier_bytes, last_lines, last_bytes = 0, 0, 0, 0
     columns = (
         TextColumn("reading"),
@@ -117,7 +117,7 @@ def _show_progress(files: list[Path], is_shown: bool) -> Iterator[Callable[[int,
                 earlier_lines, earlier_bytes = earlier_lines + last_lines, earlier_bytes + last_bytes
             last_lines, last_bytes = file_lines, position
             total_lines = earlier_lines + file_lines
-            speed = total_lines / max(time.monotonic() - started, 1e-3)
+            speed = total_lines / max(time.monotonic() - started_at, 1e-3)
             bar.update(task, completed=earlier_bytes + position, lines=total_lines, speed=speed)
 
         yield update

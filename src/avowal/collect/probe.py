@@ -86,13 +86,13 @@ class Prober(msgspec.Struct, frozen=True):
     def probe(self, page: str, now: datetime) -> ProbeResult:
         """Request a page once. Raises nothing: the page is down if anything fails."""
         host = urlsplit(page).hostname or ""
-        started = time.monotonic()
+        started_at = time.monotonic()
         try:
-            status, certificate_days = _get(page, started + self.timeout_seconds)
+            status, certificate_days = _get(page, started_at + self.timeout_seconds)
         except tuple(FAILURE_REASONS) as error:
             reason = next(reason for kind, reason in FAILURE_REASONS.items() if isinstance(error, kind))
             return ProbeResult(now, page, host, ProbeState.DOWN, self.interval_seconds, reason)
-        response_ms = int((time.monotonic() - started) * 1000)
+        response_ms = int((time.monotonic() - started_at) * 1000)
         state = ProbeState.SLOW if response_ms > self.slow_threshold_ms else ProbeState.UP
         is_error = status >= http.HTTPStatus.BAD_REQUEST
         return ProbeResult(

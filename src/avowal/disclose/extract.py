@@ -111,7 +111,7 @@ def extract_records(
     filtered_relation, condition = _parse_row_filter(view, request.details.row_filter)
     visitor = int(request.details.visitor, 16) if request.details.visitor else None
     tables, oldest = dict[str, ResultTable](), OldestValues(governing_bounds, now)
-    visitors, released = set[int](), set[str]()
+    visitors, released_categories = set[int](), set[str]()
     for name, relation in RELATIONS.items():
         columns = {
             column: permitted
@@ -132,11 +132,11 @@ def extract_records(
             tables[name] = table
             visitors |= table_visitors
             oldest.merge(table_oldest)
-            released |= {form.category for column in table.columns for form in columns[column]}
+            released_categories |= {form.category for column in table.columns for form in columns[column]}
     is_selective = condition is None or visitor is not None or view.is_selective(filtered_relation, condition)
     return Extract(
         tables,
-        _explain_refusals(governing_bounds, request, released),
+        _explain_refusals(governing_bounds, request, released_categories),
         sorted(f"{number:016x}" for number in visitors),
         is_selective,
         age_reach=oldest.to_age_reach(),
@@ -171,11 +171,11 @@ def extract_submissions(
                 files[path] = b"".join(submissions.decrypt_file(submission, name, max_age))
                 value = f"{path} ({value['type']}): {value['name']}"
             rows.append([submission.reference, submission.form, submitted_at, name, category, value])
-    released = {row[4] for row in rows}
-    released |= {SUBMISSION_TIME_CATEGORY} if any(row[2] for row in rows) else set()
+    released_categories = {row[4] for row in rows}
+    released_categories |= {SUBMISSION_TIME_CATEGORY} if any(row[2] for row in rows) else set()
     return Extract(
         {SUBMISSIONS_TABLE: ResultTable(SUBMISSION_COLUMNS, rows)} if rows else {},
-        _explain_refusals(governing_bounds, request, released),
+        _explain_refusals(governing_bounds, request, released_categories),
         sorted({submission.visitor for submission in selected_submissions if submission.visitor}),
         files=files,
         age_reach=oldest.to_age_reach(),

@@ -53,13 +53,13 @@ class ReleaseInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return self.subject if REFERENCE_PATTERN.fullmatch(self.subject) else ""
 
 
-def parse_ground(word: str) -> str:
+def parse_ground(name: str) -> str:
     """Return the ground that a word stands for; of a parent, its first child. Raises InvalidInputError if unknown."""
     words = load_vocabulary()
-    leaves = words.expand("grounds", word)
-    if not leaves or word == OWN_USE:
+    leaves = words.expand("grounds", name)
+    if not leaves or name == OWN_USE:
         raise InvalidInputError(
-            f"`{word}` is not one of the grounds", words.suggest_word("grounds", word), code="unknown-name"
+            f"`{name}` is not one of the grounds", words.suggest_word("grounds", name), code="unknown-name"
         )
     return leaves[0]
 

@@ -356,7 +356,7 @@ class ReleaseWorkflow:
     def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> int:
         """Record a release; returns the number of its entry in the ledger."""
         subjects = commit_to_visitors(prepared.extract.visitor_keys, manifest.recipient)
-        made = ReleaseMade(
+        entry = ReleaseMade(
             summary=manifest.summary,
             manifest_hash=manifest.sha256,
             commitment=combine_commitments([subject.commitment for subject in subjects]),
@@ -364,7 +364,7 @@ class ReleaseWorkflow:
             age_reach=prepared.extract.age_reach,
         )
         return self.register.releases.record(
-            made,
+            entry,
             subjects,
             needs_authorisation=EvidenceKind.AUTHORISATION in prepared.requirements.evidence,
             seen_entries=prepared.seen_entries,

@@ -159,12 +159,12 @@ class LogFollower:
     def _poll(self) -> None:
         """Load the new lines of each open log, and close rotated logs that have not grown for a while."""
         self._detect_rotation()
-        loaded = [counts for tail in self._tails() if (counts := self._advance(tail)) is not None]
+        results = [counts for tail in self._tails() if (counts := self._advance(tail)) is not None]
         for tail in self._rotated.copy():
             if time.monotonic() - tail.last_growth_seconds > ROTATED_LOG_SECONDS:
                 self._close(tail)
-        if loaded:
-            self.on_load(sum(loaded, LineCounts()))
+        if results:
+            self.on_load(sum(results, LineCounts()))
 
     def _tails(self) -> list[LogTail]:
         return [*self._rotated, *([self._current] if self._current else [])]

@@ -125,8 +125,8 @@ class LogCatalogue:
 
 def read_into_digest(log: LogFile, digest: hmac.HMAC, size: int) -> int:
     """Read up to `size` bytes into a digest, and return how many were read."""
-    done = 0
-    while done < size and (part := log.read(min(size - done, READ_BYTES))):
-        digest.update(part)
-        done += len(part)
-    return done
+    read_count = 0
+    while read_count < size and (data := log.read(min(size - read_count, READ_BYTES))):
+        digest.update(data)
+        read_count += len(data)
+    return read_count

@@ -64,15 +64,15 @@ class PolicyEnforcer:
             removed_submissions = self.register.submissions.apply_retention(
                 bounds, now, store.next_retention_run()
             )
-            removed = store.unrecorded_removals()
-            for run in dict.fromkeys(records.run_number for records in removed):
-                removed_by_run = [records for records in removed if records.run_number == run]
+            removals = store.unrecorded_removals()
+            for run in dict.fromkeys(records.run_number for records in removals):
+                removed_by_run = [records for records in removals if records.run_number == run]
                 self.register.retention_runs.record(run, removed_by_run, removed_by_run[0].removed_at)
                 store.clear_removals(run)
             self.register.release_requests.erase_expired(now)
             store.clear_changes(self.register.feeds.acknowledged_change_number())
             store.compact()
-        return removed + removed_submissions
+        return removals + removed_submissions
 
     def erase_visitor(self, store: Store, visitor_key: str, now: datetime) -> Erasure:
         """Erase a visitor. Once the erasure is recorded, nobody can read the visitor's records any more."""

@@ -69,7 +69,7 @@ def find_export_errors(
         checkpoint = last if note is None else verify_checkpoint(note, verifier)
         if checkpoint.size > last.size:
             yield f"{description} covers {checkpoint.size} entries, and there are {last.size}: the last are missing"
-        elif compute_root(checkpoint.size, lambda level, place: levels[level][place]) != checkpoint.root:
+        elif compute_root(checkpoint.size, lambda level, index: levels[level][index]) != checkpoint.root:
             yield f"{description} over {checkpoint.size} entries does not match: one of them was changed"
 
 
@@ -84,5 +84,5 @@ def _build_levels(entries: Sequence[bytes]) -> list[list[bytes]]:
     levels = [[hash_leaf(entry) for entry in entries]]
     while len(levels[-1]) > 1:
         level = levels[-1]
-        levels.append([hash_node(*level[place : place + 2]) for place in range(0, len(level) - 1, 2)])
+        levels.append([hash_node(*level[index : index + 2]) for index in range(0, len(level) - 1, 2)])
     return levels

@@ -30,14 +30,14 @@ def append_leaves(
     size: int, leaf_hashes: Iterable[bytes], node: NodeLookup
 ) -> Iterator[tuple[int, int, bytes]]:
     """Yield the nodes that more leaves add to a tree of a size, level by level: level, place and hash of each."""
-    level, place, values = 0, size, list(leaf_hashes)
+    level, index, values = 0, size, list(leaf_hashes)
     while values:
-        yield from ((level, place + offset, value) for offset, value in enumerate(values))
-        if place % 2:
-            place -= 1
-            values = [node(level, place), *values]
+        yield from ((level, index + offset, value) for offset, value in enumerate(values))
+        if index % 2:
+            index -= 1
+            values = [node(level, index), *values]
         values = [hash_node(left, right) for left, right in zip(values[::2], values[1::2], strict=False)]
-        level, place = level + 1, place // 2
+        level, index = level + 1, index // 2
 
 
 def compute_root(size: int, node: NodeLookup) -> bytes:

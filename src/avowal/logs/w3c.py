@@ -67,10 +67,10 @@ class W3cHeader(msgspec.Struct, frozen=True):
         match name.strip().lower():
             case "fields":
                 return msgspec.structs.replace(self, field_names=tuple(value.lower().split()[:FIELDS_MAX]))
-            case "date" | "start-date" if found := re.search(DATE_REGEX, value):
-                return msgspec.structs.replace(self, date=found[0])
-            case "gmt-offset" if found := re.search(r"[+-]\d{4}", value):
-                return msgspec.structs.replace(self, utc_offset=found[0])
+            case "date" | "start-date" if match := re.search(DATE_REGEX, value):
+                return msgspec.structs.replace(self, date=match[0])
+            case "gmt-offset" if match := re.search(r"[+-]\d{4}", value):
+                return msgspec.structs.replace(self, utc_offset=match[0])
             case "software":
                 return msgspec.structs.replace(self, durations_in_milliseconds="microsoft" in value.lower())
         return self

@@ -87,38 +87,38 @@ def check_forms(forms: Sequence[Form], compiled_terms: CompiledTerms, vocabulary
         raise TermsError("`form` names one form twice", "write one [[form]] for each", code="duplicate-name")
 
 
-def _check(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> None:
+def _check(key: str, form: Form, compiled: CompiledTerms, vocabulary: Vocabulary) -> None:
     if not _NAME.fullmatch(form.name):
         hint = "use lower case, digits and `-`, as in the address `/submit/contact`"
         raise TermsError(f"`{key}.name` is `{form.name}`, which is not a form's name", hint)
     if not 0 < len(form.fields) <= FIELDS_MAX:
         raise TermsError(f"`{key}.fields` has {len(form.fields)} fields", f"write 1 to {FIELDS_MAX}")
     for name, category in form.fields.items():
-        _check_field(f"{key}.fields.{name}", name, category, words)
+        _check_field(f"{key}.fields.{name}", name, category, vocabulary)
     for name in form.required_fields:
         if name not in form.fields:
             hint = strict.suggest_nearest(name, list(form.fields), "fields of the form")
             raise TermsError(f"`{key}.required` is `{name}`, which is not a field of it", hint)
     for word in form.needed_categories:
-        if not words.expand("categories", word):
-            hint = words.suggest_word("categories", word)
+        if not vocabulary.expand("categories", word):
+            hint = vocabulary.suggest_word("categories", word)
             raise TermsError(
                 f"`{key}.needs` is `{word}`, which is not one of the categories", hint, code="unknown-name"
             )
     _check_files(key, form)
-    _check_collected(key, form, compiled, words)
+    _check_collected(key, form, compiled, vocabulary)
 
 
-def _check_collected(key: str, form: Form, compiled: CompiledTerms, words: Vocabulary) -> None:
+def _check_collected(key: str, form: Form, compiled: CompiledTerms, vocabulary: Vocabulary) -> None:
     for purpose in form.purposes:
-        if not words.expand("purposes", purpose):
-            hint = words.suggest_word("purposes", purpose)
+        if not vocabulary.expand("purposes", purpose):
+            hint = vocabulary.suggest_word("purposes", purpose)
             raise TermsError(
                 f"`{key}.for` is `{purpose}`, which is not one of the purposes", hint, code="unknown-name"
             )
-    purposes = _expand(words, "purposes", form.purposes)
+    purposes = _expand(vocabulary, "purposes", form.purposes)
     if not purposes:
-        raise TermsError(f"`{key}.for` is empty", words.suggest_word("purposes", ""))
+        raise TermsError(f"`{key}.for` is empty", vocabulary.suggest_word("purposes", ""))
     for category in form.categories:
         if missing := sorted(purposes - {*compiled.collection_purposes(category)}):
             raise TermsError(
@@ -128,12 +128,14 @@ def _check_collected(key: str, form: Form, compiled: CompiledTerms, words: Vocab
             )
 
 
-def _check_field(key: str, name: str, category: str, words: Vocabulary) -> None:
+def _check_field(key: str, name: str, category: str, vocabulary: Vocabulary) -> None:
     if not _FIELD.fullmatch(name):
         hint = "use a letter, and then letters, digits, `-` and `_`"
         raise TermsError(f"`{key}` is not a field's name", hint)
     fitting = [
-        word for word in words.expand("categories", SUBMISSION_CATEGORY) if word != SUBMISSION_TIME_CATEGORY
+        word
+        for word in vocabulary.expand("categories", SUBMISSION_CATEGORY)
+        if word != SUBMISSION_TIME_CATEGORY
     ]
     if category not in fitting:
         hint = strict.suggest_nearest(category, fitting, "categories of submissions")

@@ -241,18 +241,18 @@ def build_json_ld(version: PageVersion, controller: str, vocabulary: Vocabulary)
     }
 
 
-def _build_process(cell: Cell, ages: AgeByPrecision, words: Vocabulary) -> dict[str, Any]:
+def _build_process(cell: Cell, ages: AgeByPrecision, vocabulary: Vocabulary) -> dict[str, Any]:
     process: dict[str, Any] = {"@type": "dpv:Process", "dct:title": " / ".join(cell)}
     if cell.cookie_name:
         process["dpv:hasTechnicalMeasure"] = {"@type": "tech:Cookie", "dct:title": cell.cookie_name}
-    elif terms := _dpv_terms(words, "categories", cell.category):
+    elif terms := _dpv_terms(vocabulary, "categories", cell.category):
         process["dpv:hasPersonalData"] = terms
     for key, kind, word in (
         ("dpv:hasPurpose", "purposes", cell.purpose),
         ("dpv:hasRecipient", "recipients", cell.recipient),
         ("dpv:hasLegalBasis", "grounds", cell.ground),
     ):
-        if terms := _dpv_terms(words, kind, word):  # type: ignore[arg-type]  # a kind of the vocabulary
+        if terms := _dpv_terms(vocabulary, kind, word):  # type: ignore[arg-type]  # a kind of the vocabulary
             process[key] = terms
     process["dpv:hasStorageCondition"] = [
         {"@type": "dpv:StorageDuration", "dct:title": f"{precision}: {format_age(age)}"}
@@ -261,16 +261,18 @@ def _build_process(cell: Cell, ages: AgeByPrecision, words: Vocabulary) -> dict[
     return process
 
 
-def _dpv_terms(words: Vocabulary, kind: WordKind, word: str) -> list[dict[str, str]]:
-    leaf = words.words(kind).get(word)
+def _dpv_terms(vocabulary: Vocabulary, kind: WordKind, word: str) -> list[dict[str, str]]:
+    leaf = vocabulary.words(kind).get(word)
     return [{"@id": term} for term in leaf.dpv] if leaf else []
 
 
-def _build_collection_rows(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
+def _build_collection_rows(
+    bounds: Bounds, vocabulary: Vocabulary, language: Language
+) -> list[tuple[str, ...]]:
     return [
         (
             language.translate_word("category", category),
-            _describe_word(words.categories.get(category), language),
+            _describe_word(vocabulary.categories.get(category), language),
             _format_retention(bounds.retention_ages(category), language),
             language.translate_words("purpose", bounds.collection_purposes(category)),
         )
@@ -288,16 +290,19 @@ def _format_retention(ages: AgeByPrecision, language: Language) -> str:
     return format_age(ages[FULL_PRECISION], language) if is_same else format_ages(ages, language)
 
 
-def _build_disclosure_rows(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
+def _build_disclosure_rows(
+    bounds: Bounds, vocabulary: Vocabulary, language: Language
+) -> list[tuple[str, ...]]:
     contract = language.translate("It works for this website, under a contract that protects as much.")
     rows: dict[tuple[str, str, str], list[str]] = {}
     for cell, ages in sorted(bounds.cells.items()):
         if cell.recipient in {OPERATOR, THIRD_PARTY} or cell.cookie_name:
             continue
         recipient = (
-            _describe_word(words.recipients.get(cell.recipient), language).rstrip(".。") or cell.recipient
+            _describe_word(vocabulary.recipients.get(cell.recipient), language).rstrip(".。")
+            or cell.recipient
         )
-        ground = _describe_word(words.grounds.get(cell.ground), language)
+        ground = _describe_word(vocabulary.grounds.get(cell.ground), language)
         reason = ground or (contract if cell.ground == OWN_USE else cell.ground)
         categories = rows.setdefault((recipient, reason, _format_retention(ages, language)), [])
         if cell.category not in categories:
@@ -315,10 +320,11 @@ def _build_duty_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]
     ]
 
 
-def _build_evidence_rows(bounds: Bounds, words: Vocabulary, language: Language) -> list[tuple[str, ...]]:
+def _build_evidence_rows(bounds: Bounds, vocabulary: Vocabulary, language: Language) -> list[tuple[str, ...]]:
     return [
         (
-            _describe_word(words.grounds.get(ground), language) or language.translate_word("ground", ground),
+            _describe_word(vocabulary.grounds.get(ground), language)
+            or language.translate_word("ground", ground),
             language.translate_words("evidence", requirements.evidence),
             language.translate_count("{n} person", "{n} persons", requirements.approvals)
             if requirements.approvals

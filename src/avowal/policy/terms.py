@@ -290,32 +290,32 @@ def _check_values(terms: Terms) -> None:
             raise TermsError(f"`duties.{key.replace('_', '-')}` is `{value}`", f"write {least} to {most}")
 
 
-def _expand_words(words: Vocabulary, kind: WordKind, named: list[str], key: str) -> list[str]:
+def _expand_words(vocabulary: Vocabulary, kind: WordKind, named: list[str], key: str) -> list[str]:
     """Return the leaves that words stand for, each once and sorted. Raises TermsError if a word is unknown."""
     for word in named:
-        if not words.expand(kind, word):
+        if not vocabulary.expand(kind, word):
             raise TermsError(
                 f"`{key}` is `{word}`, which is not one of the {kind}",
-                words.suggest_word(kind, word),
+                vocabulary.suggest_word(kind, word),
                 code="unknown-name",
             )
     if not named:
-        raise TermsError(f"`{key}` is empty", words.suggest_word(kind, ""))
-    return sorted({leaf for word in named for leaf in words.expand(kind, word)})
+        raise TermsError(f"`{key}` is empty", vocabulary.suggest_word(kind, ""))
+    return sorted({leaf for word in named for leaf in vocabulary.expand(kind, word)})
 
 
-def _find_grounds(words: Vocabulary, key: str, rule: DiscloseRule) -> list[str]:
-    _expand_words(words, "recipients", [rule.recipient], f"{key}.to")
+def _find_grounds(vocabulary: Vocabulary, key: str, rule: DiscloseRule) -> list[str]:
+    _expand_words(vocabulary, "recipients", [rule.recipient], f"{key}.to")
     if rule.recipient == OPERATOR:
         raise TermsError(f"`{key}.to` is the operator", "what it does itself stands under [[collect]]")
     if rule.recipient != PROCESSOR:
-        return _expand_words(words, "grounds", [rule.ground] if rule.ground else [], f"{key}.ground")
+        return _expand_words(vocabulary, "grounds", [rule.ground] if rule.ground else [], f"{key}.ground")
     if rule.ground:
         raise TermsError(
             f"`{key}.ground` is `{rule.ground}`, but a processor acts for the operator",
             "take the ground away, and name the purposes of its service in `for`",
         )
-    _expand_words(words, "purposes", rule.purposes, f"{key}.for")
+    _expand_words(vocabulary, "purposes", rule.purposes, f"{key}.for")
     return [OWN_USE]
 
 
@@ -358,7 +358,9 @@ def _compile_ages(
     return dict(reversed(ages.items()))
 
 
-def _compile_cookie(words: Vocabulary, key: str, cookie: CookieRule) -> Iterator[tuple[Cell, AgeByPrecision]]:
+def _compile_cookie(
+    vocabulary: Vocabulary, key: str, cookie: CookieRule
+) -> Iterator[tuple[Cell, AgeByPrecision]]:
     """Yield the cells of a cookie (B5)."""
     if not re.fullmatch(r"[!#$%&'+.^_`|~0-9A-Za-z-]+\*?", cookie.name):
         raise TermsError(
@@ -367,6 +369,6 @@ def _compile_cookie(words: Vocabulary, key: str, cookie: CookieRule) -> Iterator
         )
     setter = OPERATOR if cookie.party == "first" else THIRD_PARTY
     ages = dict.fromkeys(COOKIE_BASIS_PRECISIONS[cookie.basis], parse_age(cookie.max_age, f"{key}.keep"))
-    for purpose in _expand_words(words, "purposes", cookie.purposes, f"{key}.for"):
+    for purpose in _expand_words(vocabulary, "purposes", cookie.purposes, f"{key}.for"):
         if ages:
             yield Cell(f"{COOKIE_PREFIX}{cookie.name}", purpose, setter, OWN_USE), ages

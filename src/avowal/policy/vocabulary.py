@@ -97,10 +97,10 @@ def load_vocabulary(number: int = NEWEST_VOCABULARY) -> Vocabulary:
 
 def expand_words(kind: WordKind, words: Sequence[str]) -> list[str]:
     """Return the leaves that words stand for, themselves or below them. Raises InvalidInputError if one is unknown."""
-    known = load_vocabulary()
+    vocabulary = load_vocabulary()
     for word in words:
-        if not known.expand(kind, word):
+        if not vocabulary.expand(kind, word):
             raise InvalidInputError(
-                f"`{word}` is not one of the {kind}", known.suggest_word(kind, word), code="unknown-name"
+                f"`{word}` is not one of the {kind}", vocabulary.suggest_word(kind, word), code="unknown-name"
             )
-    return sorted({leaf for word in words for leaf in known.expand(kind, word)})
+    return sorted({leaf for word in words for leaf in vocabulary.expand(kind, word)})

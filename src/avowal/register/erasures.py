@@ -84,8 +84,8 @@ class Erasures(Repository):
             connection.erase(SUBMISSIONS_SQL["delete_restrictions_of_visitor"], values)
             erase_visitor_from_releases(connection, visitor)
             commitment = compute_commitment(salt, visitor=visitor)
-            done = ErasureDone(commitment=commitment, at=now, **msgspec.structs.asdict(counts))
-            entry = append_entries(connection, [done])
+            erasure_entry = ErasureDone(commitment=commitment, at=now, **msgspec.structs.asdict(counts))
+            entry = append_entries(connection, [erasure_entry])
         return Erasure(visitor, counts, now, entry, salt.hex())
 
     def erase_submissions(self, selector: SubmissionSelector, now: datetime) -> int:
@@ -98,10 +98,10 @@ class Erasures(Repository):
             count = connection.erase(SUBMISSIONS_SQL["delete_chosen"], selector.parameters)
             if not count:
                 raise selector.not_found_error()
-            done = ErasureDone(
+            erasure_entry = ErasureDone(
                 commitment, requests=0, views=0, visits=0, consents=0, at=now, submissions=count
             )
-            append_entries(connection, [done])
+            append_entries(connection, [erasure_entry])
         return count
 
 

@@ -318,16 +318,16 @@ class Ledger(Repository):
         note = self.sign_checkpoint()
         if note is None:
             return 0
-        written = 0
+        file_count = 0
         for level, number, width in list_tiles(Checkpoint.parse(note.text).size):
             for name, data in self.tile_files(level, number, width).items():
                 path = folder / name
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(data)
-                    written += 1
+                    file_count += 1
         replace_text(folder / CHECKPOINT_FILE, str(note))
-        return written
+        return file_count
 
     def prove_entry(self, index: int) -> EntryProof:
         """Return the proof of an entry, under a checkpoint over all entries.

@@ -40,13 +40,15 @@ class Objections(Repository):
         """Record an objection or its withdrawal, with its entry; returns it with that entry's number."""
         kind = ObjectionRaised if objection.given else ObjectionWithdrawn
         salt, commitment = _commit(objection.submission)
-        raised = kind(commitment, objection.purposes, objection.channel, objection.recorded_at)
+        objection_entry = kind(commitment, objection.purposes, objection.channel, objection.recorded_at)
         subject = {"reference": objection.submission}
         with self._database.transaction() as connection:
-            entry = append_entries(connection, [raised])
+            entry = append_entries(connection, [objection_entry])
             (before,) = connection.execute(SQL["select_objected_purposes"], subject).fetchone()
-            named = set(objection.purposes)
-            after = {*parse_words(before)} | named if objection.given else {*parse_words(before)} - named
+            purposes = set(objection.purposes)
+            after = (
+                {*parse_words(before)} | purposes if objection.given else {*parse_words(before)} - purposes
+            )
             values = {**subject, "objected_purposes": to_column_value(sorted(after))}
             connection.execute(SQL["update_objected_purposes"], values)
             values = {"submission": objection.submission, "entry": entry, "salt": salt}

@@ -100,9 +100,9 @@ class ReleaseRequests(Repository):
     def record(self, request: ReleaseRequest) -> ReleaseRequest:
         """Record a request with its entry in the ledger; returns it with that entry's number."""
         salt, details = secrets.token_bytes(SALT_BYTES), msgspec.json.encode(request.details).decode()
-        requested = ReleaseRequested(request.summary, compute_commitment(salt, details=details))
+        request_entry = ReleaseRequested(request.summary, compute_commitment(salt, details=details))
         with self._database.transaction() as connection:
-            entry = append_entries(connection, [requested])
+            entry = append_entries(connection, [request_entry])
             values = {"reference": request.summary.reference, "entry": entry}
             number = connection.execute(SQL["insert_request"], values).lastrowid
             subject = {"visitor": request.details.visitor, "details": details, "salt": salt}
@@ -203,5 +203,5 @@ def erase_requests_about(connection: Connection, visitor: str, references: Seque
 
 def _parse_row(row: Sequence[Any]) -> ReleaseRequest:
     body, details, entry = row
-    requested = decode_entry_of(ReleaseRequested, body)
-    return ReleaseRequest(requested.summary, msgspec.json.decode(details, type=RequestDetails), entry)
+    request_entry = decode_entry_of(ReleaseRequested, body)
+    return ReleaseRequest(request_entry.summary, msgspec.json.decode(details, type=RequestDetails), entry)

@@ -76,7 +76,7 @@ class Releases(Repository):
 
     def record(
         self,
-        made: ReleaseMade,
+        release_entry: ReleaseMade,
         subjects: Sequence[ReleaseSubject],
         *,
         needs_authorisation: bool,
@@ -87,12 +87,12 @@ class Releases(Repository):
         `seen_entries` is how many entries there were when the data was extracted. Raises RefusedError if since then
         the authorisation was withdrawn, a visitor was erased, or the release was made already.
         """
-        reference = made.summary.reference
+        reference = release_entry.summary.reference
         with self._database.transaction() as connection:
             if needs_authorisation:
                 _check_authorisation(connection, subjects)
             _check_unchanged(connection, reference, subjects, seen_entries)
-            entry = append_entries(connection, [made])
+            entry = append_entries(connection, [release_entry])
             values = {"reference": reference, "entry": entry}
             number = connection.execute(SQL["insert_release"], values).lastrowid
             rows = [
@@ -177,8 +177,10 @@ class Releases(Repository):
 
 
 def _parse_row(body: bytes | None, recipient: str, recalled_at: str | None, entry: int) -> Release:
-    made = decode_entry_of(ReleaseMade, body)
-    return Release(made.summary, made.manifest_hash, recipient, parse_optional_time(recalled_at), entry)
+    release_entry = decode_entry_of(ReleaseMade, body)
+    return Release(
+        release_entry.summary, release_entry.manifest_hash, recipient, parse_optional_time(recalled_at), entry
+    )
 
 
 def erase_visitor_from_releases(connection: Connection, visitor: str) -> None:
@@ -224,24 +226,24 @@ def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
     receipt = parse_receipt(text, _ReleaseReceipt, "a release")
     proof = EntryProof.parse(receipt.proof.tlog_proof)
     proof.verify(verifier)
-    made = decode_entry(proof.entry)
+    release_entry = decode_entry(proof.entry)
     commitment = compute_commitment(
         receipt.proof.salt_bytes, visitor=receipt.visitor, recipient=receipt.recipient
     )
-    if not isinstance(made, ReleaseMade) or made.summary.reference != receipt.reference:
+    if not isinstance(release_entry, ReleaseMade) or release_entry.summary.reference != receipt.reference:
         raise ProofError(
             "the entry in the ledger is of another release",
             "the receipt was changed; ask for a new one",
             code="receipt-mismatch",
         )
-    if made.visitor_count == 1 and commitment == made.commitment:
+    if release_entry.visitor_count == 1 and commitment == release_entry.commitment:
         return proof
     check_inclusion(
         receipt.proof.position,
-        made.visitor_count,
+        release_entry.visitor_count,
         hash_leaf(bytes.fromhex(commitment)),
         list(map(bytes.fromhex, receipt.proof.path)),
-        bytes.fromhex(made.commitment),
+        bytes.fromhex(release_entry.commitment),
     )
     return proof
 

@@ -99,7 +99,7 @@ class Restrictions(Repository):
         """
         settings, salt = change.settings, secrets.token_bytes(SALT_BYTES)
         names, details = sorted(settings), to_column_value(to_parameters(settings))
-        changed = RestrictionsChanged(
+        change_entry = RestrictionsChanged(
             selector.compute_commitment(salt, details=details), names, 0, channel, now
         )
         with self._database.transaction() as connection:
@@ -113,11 +113,11 @@ class Restrictions(Repository):
                     "`avowal submission show` lists the fields",
                     code="field-not-found",
                 )
-            changed = msgspec.structs.replace(changed, submissions=count)
+            change_entry = msgspec.structs.replace(change_entry, submissions=count)
             values = {
                 "selector_kind": selector.kind,
                 "selector_value": selector.value,
-                "entry": append_entries(connection, [changed]),
+                "entry": append_entries(connection, [change_entry]),
                 "settings": details,
                 "salt": salt,
             }

@@ -25,20 +25,20 @@ def migrate(database: Database, scripts: Sequence[str]) -> None:
 
     Raises StoreError if the file belongs to another build of Avowal, or is not a register.
     """
-    application_id, done, tables = _read_state(database)
+    application_id, applied, tables = _read_state(database)
     if tables and application_id != APPLICATION_ID:
         raise StoreError(
             f"`{database.path}` was written by an earlier build of Avowal, or is not a register",
             "start with an empty data folder, or use the build that wrote it",
             code="earlier-store",
         )
-    if done > len(scripts):
+    if applied > len(scripts):
         raise StoreError(
-            f"the register was written by a newer version of Avowal (migration {done}; this one has {len(scripts)})",
+            f"the register was written by a newer version of Avowal (migration {applied}; this one has {len(scripts)})",
             "use that version",
             code="newer-store",
         )
-    for number, script in enumerate(scripts[done:], done + 1):
+    for number, script in enumerate(scripts[applied:], applied + 1):
         with database.transaction() as connection:
             if connection.execute("PRAGMA user_version").fetchone() == (number - 1,):
                 for statement in split_statements(script):

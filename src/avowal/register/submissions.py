@@ -160,21 +160,21 @@ class Submissions(Repository):
         """Yield a file's content; see `encryption.decrypt_file`. Raises RefusedError if none may be shown."""
         with self._database.read() as connection:
             fields = _read_fields(connection, submission.reference)
-        stored = next((stored for stored in fields if stored.field == field), None)
+        field_row = next((field_row for field_row in fields if field_row.field == field), None)
         may_show = is_within_age(submission, max_age(FILE_CATEGORY), utc_now())
-        if stored is None or not stored.file_name or not may_show:
+        if field_row is None or not field_row.file_name or not may_show:
             raise RefusedError(
                 f"there is no file `{field}` that may be shown",
                 "`avowal submission show` lists the fields",
                 code="field-not-found",
             )
-        key = bytes.fromhex(self._decrypt_field(submission, stored)[1])
-        yield from decrypt_file(self.folder / stored.file_name, key)
+        key = bytes.fromhex(self._decrypt_field(submission, field_row)[1])
+        yield from decrypt_file(self.folder / field_row.file_name, key)
 
-    def _decrypt_field(self, submission: Submission, stored: _StoredField) -> tuple[Any, str]:
+    def _decrypt_field(self, submission: Submission, field_row: _StoredField) -> tuple[Any, str]:
         """Return a value, and the key of its file."""
-        value = self._cipher.decrypt(stored.ciphertext, submission.reference, stored.field)
-        return (value, "") if stored.file_name is None else (value, value.pop("key"))
+        value = self._cipher.decrypt(field_row.ciphertext, submission.reference, field_row.field)
+        return (value, "") if field_row.file_name is None else (value, value.pop("key"))
 
     def correct(self, reference: str, values: Mapping[str, str], channel: str, now: datetime) -> int:
         """Replace values of a submission, and record that; returns the number of its entry.
@@ -183,9 +183,9 @@ class Submissions(Repository):
         """
         with self._database.transaction() as connection:
             fields = {
-                stored.field: stored
-                for stored in _read_fields(connection, reference)
-                if stored.file_name is None
+                field_row.field: field_row
+                for field_row in _read_fields(connection, reference)
+                if field_row.file_name is None
             }
             if missing := sorted(values.keys() - fields.keys()):
                 _get(connection, reference)

@@ -124,38 +124,38 @@ class DuckDBStore:
 
     def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
         """See Store."""
-        loaded, frames = [], []
+        results, frames = [], []
         with self._write() as cursor:
             for segment in segments:
                 metadata = segment.metadata
                 position = find_load_position(cursor, metadata.origin, provisional=metadata.provisional)
                 if position is None:
-                    loaded.append(LoadResult(0))
+                    results.append(LoadResult(0))
                     continue
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
                 replaced = remove_provisional_line(cursor, position.provisional_load)
                 frames.append(segment.records.with_columns(load_number=pl.lit(load, dtype=pl.UInt64)))
                 record_load(cursor, metadata, load, replaced)
-                loaded.append(LoadResult(load, replaced))
+                results.append(LoadResult(load, replaced))
             if frames:
                 cursor.register("new_requests", ArrowStream(number_requests(cursor, pl.concat(frames))))
                 execute_statements(cursor, read_sql("store", "load_requests"), {})
                 cursor.unregister("new_requests")
-        return loaded
+        return results
 
     def load_journals(self, journals: Sequence[Journal]) -> None:
         """See Store."""
         with self._write() as cursor:
-            known = {
+            loaded_names = {
                 name for (name,) in cursor.execute("SELECT journal_name FROM loaded_journals").fetchall()
             }
             existing = {journal.name for journal in journals}
-            frames = [journal.read_rows() for journal in journals if journal.name not in known]
+            frames = [journal.read_rows() for journal in journals if journal.name not in loaded_names]
             cursor.executemany(
                 "DELETE FROM loaded_journals WHERE journal_name = ?",
-                [[name] for name in known - existing] or [[""]],
+                [[name] for name in loaded_names - existing] or [[""]],
             )
-            for name in existing - known:
+            for name in existing - loaded_names:
                 cursor.execute("INSERT INTO loaded_journals VALUES (?)", [name])
             rows = pl.concat(frames) if frames else JOURNAL_SCHEMA.to_frame()
             if len(rows):

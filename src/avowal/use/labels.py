@@ -172,5 +172,5 @@ def find_column(name: str) -> Column:
     """Return the label and format of a column; one that no report has is labelled by its own name."""
     if name in COLUMNS:
         return COLUMNS[name]
-    formats = (found for ending, found in QUERY_COLUMN_FORMATS.items() if name.endswith(ending))
+    formats = (value_format for ending, value_format in QUERY_COLUMN_FORMATS.items() if name.endswith(ending))
     return Column(name, next(formats, ValueFormat.PLAIN))

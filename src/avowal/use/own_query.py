@@ -38,12 +38,12 @@ def run_sql_query(
     validated = validate_query(query.sql, purpose_view.refused_columns(), rows_max)
     notes = []
     if query.purpose not in load_vocabulary().purposes:
-        known = ", ".join(load_vocabulary().purposes)
-        notes = [f"nothing is shown: `{query.purpose}` is not a purpose of the terms; there are: {known}"]
+        purposes = ", ".join(load_vocabulary().purposes)
+        notes = [f"nothing is shown: `{query.purpose}` is not a purpose of the terms; there are: {purposes}"]
     if query.explain_only:
         return QueryResult(query.purpose, validated.sql, validated.reveals_individuals, None, notes=notes)
     result = purpose_view.query_with_timeout(validated.sql, timeout_seconds)
-    shown = ResultTable(result.columns, result.rows[:rows_max])
+    table = ResultTable(result.columns, result.rows[:rows_max])
     return QueryResult(
-        query.purpose, validated.sql, validated.reveals_individuals, shown, len(result.rows) > rows_max, notes
+        query.purpose, validated.sql, validated.reveals_individuals, table, len(result.rows) > rows_max, notes
     )

@@ -84,8 +84,10 @@ class PurposeSql:
 
     def select_records_numbered(self, name: str, numbers: Sequence[int]) -> str:
         """Return the same SELECT of the records with these numbers."""
-        listed = join(literal(number) for number in numbers)
-        return self._select_records(name, compose("record_number IN ({listed})", listed=listed), len(numbers))
+        number_list = join(literal(number) for number in numbers)
+        return self._select_records(
+            name, compose("record_number IN ({listed})", listed=number_list), len(numbers)
+        )
 
     def count_selected(self, name: str, condition: SqlFragment) -> str:
         """Return a SELECT that counts the rows that meet a condition, their visitors, and all rows of their period."""
@@ -136,13 +138,13 @@ class PurposeSql:
         if visitor_id is not None:
             conditions.append(compose("visitor_id = {visitor}", visitor=literal(visitor_id)))
         if condition is not None:
-            chosen = compose(
+            selection = compose(
                 "rowid IN (SELECT row_id FROM (SELECT {columns} FROM ({relation})) WHERE {condition})",
                 columns=_readable(RELATIONS[name]),
                 relation=self._select_relation(name, (), with_row_id=True),
                 condition=condition,
             )
-            conditions.append(chosen)
+            conditions.append(selection)
         return all_of(conditions)
 
     def _age_condition(self, name: str, required_categories: Sequence[str]) -> SqlFragment:

@@ -49,13 +49,13 @@ def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
     '/blog/*'
     """
     filters: dict[str, str | None] = dict.fromkeys(FILTER_DESCRIPTIONS)
-    for word in arguments:
-        key, found, pattern = word.partition("=")
-        if not found or key not in FILTER_DESCRIPTIONS:
+    for argument in arguments:
+        key, separator, pattern = argument.partition("=")
+        if not separator or key not in FILTER_DESCRIPTIONS:
             near = get_close_matches(key, FILTER_DESCRIPTIONS, 1)
             hint = f"did you mean `{near[0]}=`? " if near else ""
             raise InvalidInputError(
-                f"unknown filter `{word}`",
+                f"unknown filter `{argument}`",
                 f"{hint}use KEY=PATTERN with one of: {', '.join(FILTER_DESCRIPTIONS)}",
                 code="unknown-name",
             )

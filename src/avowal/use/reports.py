@@ -216,10 +216,12 @@ def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRe
     """
     report = REPORTS[request.report]
     filters = [key for key, pattern in request.filters.items() if pattern is not None]
-    if report.is_about_visits and (wrong := next((key for key in filters if key in REQUEST_FILTERS), None)):
+    if report.is_about_visits and (
+        unusable := next((key for key in filters if key in REQUEST_FILTERS), None)
+    ):
         fitting = ", ".join(other.name for other in REPORTS.values() if not other.is_about_visits)
         raise InvalidInputError(
-            f"the filter `{wrong}` selects requests, but the report `{report.name}` is about visits and views",
+            f"the filter `{unusable}` selects requests, but the report `{report.name}` is about visits and views",
             f"use this filter with {fitting}",
             code="filter-not-applicable",
         )

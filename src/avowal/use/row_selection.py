@@ -27,9 +27,9 @@ def parse_row_selection(text: str, refused_columns: Mapping[str, str]) -> RowSel
     """
     tree = parse_query(SELECT_ROWS + text)
     check_query(tree, refused_columns)
-    given = {part for part, value in tree.args.items() if value}
+    parts = {name for name, value in tree.args.items() if value}
     source, where = tree.find(exp.Table), tree.args.get("where")
-    plain = given == {"expressions", "from_", "where"} and not tree.find(exp.AggFunc, exp.Window)
+    plain = parts == {"expressions", "from_", "where"} and not tree.find(exp.AggFunc, exp.Window)
     if not plain or source is None or source.alias or where is None:
         raise QueryError(
             "rows are selected from one relation by a condition alone",

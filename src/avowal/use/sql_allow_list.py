@@ -157,10 +157,10 @@ def _check_kind(node: exp.Expr) -> None:
     if isinstance(node, exp.Anonymous) and node.name.lower() in UNTYPED_FUNCTIONS:
         return
     if kind not in ALLOWED_NODES:
-        what = node.name if isinstance(node, exp.Anonymous) else node.key
+        label = node.name if isinstance(node, exp.Anonymous) else node.key
         raise _refusal(
             node,
-            f"`{what.lower()}` is not allowed",
+            f"`{label.lower()}` is not allowed",
             "the reference lists what is allowed, under `avowal query`",
         )
     if isinstance(node, exp.With) and node.args.get("recursive"):

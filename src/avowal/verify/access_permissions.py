@@ -24,7 +24,7 @@ def check_accesses(state: RegisterState) -> Iterator[Finding]:
         is_own = (reader, access.purpose) == (VISITOR, SUBJECT_ACCESS_PURPOSE)
         if reader != OPERATOR and not is_own and access.purpose not in (purposes[-1] if purposes else []):
             sentence = f"was for `{access.purpose}`, a purpose that its reader did not have"
-            yield Finding("purpose-not-permitted", sentence).of(subject)
+            yield Finding("purpose-not-permitted", sentence).with_subject(subject)
         if access.version:
             for finding in state.timeline.check_in_force(access.version, access.at):
-                yield finding.of(subject)
+                yield finding.with_subject(subject)

@@ -35,11 +35,11 @@ from avowal.verify.verification import FindingCode
 def _find_authorisations(register: Register) -> list[Fact]:
     facts = []
     for row in read_rows(register, "authorisations"):
-        number, entry, given, categories, channel, recorded_at, commitment, subject, salt, *who = row
+        number, entry, given, categories, channel, recorded_at, commitment, subject, salt, *persons = row
         if subject is not None:
-            visitor, recipient, reference = who
-            opened = compute_commitment(salt, visitor=visitor, recipient=recipient, reference=reference)
-            commitment = commitment if commitment == opened else None
+            visitor, recipient, reference = persons
+            computed = compute_commitment(salt, visitor=visitor, recipient=recipient, reference=reference)
+            commitment = commitment if commitment == computed else None
         recorded = entry, given == 1, parse_words(categories), channel, parse_time(recorded_at)
         facts.append(Fact((*recorded, commitment), f"authorisation {number}"))
     return facts
@@ -48,11 +48,11 @@ def _find_authorisations(register: Register) -> list[Fact]:
 def _find_requests(register: Register) -> list[Fact]:
     facts = []
     for entry, reference, commitment, visitor, details, salt in read_rows(register, "release_requests"):
-        opened = commitment
+        computed = commitment
         if salt is not None:
             is_visitor = visitor == msgspec.json.decode(details, type=RequestDetails).visitor
-            opened = compute_commitment(salt, details=details) if is_visitor else None
-        facts.append(Fact((entry, reference, opened), f"the request for the release {reference}"))
+            computed = compute_commitment(salt, details=details) if is_visitor else None
+        facts.append(Fact((entry, reference, computed), f"the request for the release {reference}"))
     return facts
 
 
@@ -79,15 +79,15 @@ def _find_refusals(register: Register) -> list[Fact]:
 def _find_releases(register: Register) -> list[Fact]:
     commitments: dict[int, list[str | None]] = {}
     for release, commitment, visitor, recipient, salt in read_rows(register, "release_subjects"):
-        is_opened = visitor is None or commitment == compute_commitment(
+        is_valid = visitor is None or commitment == compute_commitment(
             salt, visitor=visitor, recipient=recipient
         )
-        commitments.setdefault(release, []).append(commitment if is_opened else None)
+        commitments.setdefault(release, []).append(commitment if is_valid else None)
     facts = []
     for release, entry, reference in read_rows(register, "releases"):
         subjects = commitments.get(release, [])
-        opened = [commitment for commitment in subjects if commitment]
-        root = combine_commitments(opened) if len(opened) == len(subjects) else None
+        valid_commitments = [commitment for commitment in subjects if commitment]
+        root = combine_commitments(valid_commitments) if len(valid_commitments) == len(subjects) else None
         facts.append(Fact((entry, reference, len(subjects), root), f"release {reference}"))
     return facts
 

@@ -44,7 +44,7 @@ class _FeedAudit:
             self.contract_hashes.pop(entry.name, None)
         elif isinstance(entry, FeedPageProvided):
             for finding in self._check_page(entry):
-                yield finding.of(f"page {entry.reference} of the feed of `{entry.processor}`")
+                yield finding.with_subject(f"page {entry.reference} of the feed of `{entry.processor}`")
 
     def _check_page(self, entry: FeedPageProvided) -> Iterator[Finding]:
         if self.contract_hashes.get(entry.processor) != entry.contract_hash:
@@ -63,10 +63,13 @@ class _FeedAudit:
                 entry.age_reach, bounds, (SERVICE_PURPOSE, PROCESSOR, OWN_USE), entry.at
             )
 
-    def _is_sufficient(self, name: str, contract_hash: str, at: datetime) -> bool:
+    def _is_sufficient(self, name: str, contract_hash: str, moment: datetime) -> bool:
         contract = self._contract(name, contract_hash)
-        version = (effective_versions(self.timeline.versions, at) or self.timeline.versions)[-1]
-        return contract is None or compare_contract(contract, version.compiled_terms, at.date()).is_sufficient
+        version = (effective_versions(self.timeline.versions, moment) or self.timeline.versions)[-1]
+        return (
+            contract is None
+            or compare_contract(contract, version.compiled_terms, moment.date()).is_sufficient
+        )
 
     def _contract(self, name: str, contract_hash: str) -> Contract | None:
         text = self.contracts_by_hash.get(contract_hash)

@@ -56,8 +56,8 @@ def check_facts(state: RegisterState) -> Iterator[Finding]:
         **{code: find(register) for code, find in DISCLOSURE_REGISTER_FACTS.items()},
     }
     expected = _find_entry_facts(state.entries)
-    for code, found in facts.items():
-        yield from _compare_facts(code, found, expected[code])
+    for code, actual in facts.items():
+        yield from _compare_facts(code, actual, expected[code])
 
 
 def _find_versions(register: Register, rows: Sequence[Any], names: Mapping[int, str]) -> list[Fact]:
@@ -122,11 +122,11 @@ def _find_consents(register: Register) -> list[Fact]:
     facts = []
     for row in read_rows(register, "consents"):
         consent, entry, number, identity, given, *recorded, subject, salt, visitor, reference = row
-        *shown, recorded_at, commitment = recorded
+        *details, recorded_at, commitment = recorded
         if subject is not None:
-            opened = compute_commitment(salt, visitor=visitor, reference=reference)
-            commitment = commitment if commitment == opened else None
-        values = (entry, number, identity, given == 1, *shown, parse_time(recorded_at), commitment)
+            computed = compute_commitment(salt, visitor=visitor, reference=reference)
+            commitment = commitment if commitment == computed else None
+        values = (entry, number, identity, given == 1, *details, parse_time(recorded_at), commitment)
         facts.append(Fact(values, f"consent {consent}"))
     return facts
 
@@ -253,13 +253,13 @@ def _find_entry_facts(entries: Sequence[Entry]) -> dict[FindingCode, list[Fact]]
     return {**facts, "document-mismatch": sorted(documents)}
 
 
-def _compare_facts(code: FindingCode, found: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[Finding]:
+def _compare_facts(code: FindingCode, actual: Sequence[Fact], expected: Sequence[Fact]) -> Iterator[Finding]:
     """Yield a finding if the numbers of facts differ, and one for the first fact that differs."""
-    if len(found) != len(expected):
+    if len(actual) != len(expected):
         kind = code.removesuffix("-mismatch").replace("-", " ")
-        sentence = f"the register has {len(found)} facts of the kind {kind}, and the ledger {len(expected)}"
+        sentence = f"the register has {len(actual)} facts of the kind {kind}, and the ledger {len(expected)}"
         yield Finding(code, sentence)
-    for fact, expected_fact in zip(found, expected, strict=False):
+    for fact, expected_fact in zip(actual, expected, strict=False):
         if fact.values != expected_fact.values:
             yield Finding(code, f"{fact.description} {NOT_AS_RECORDED}")
             return

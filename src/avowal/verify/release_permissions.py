@@ -101,7 +101,7 @@ class _ReleaseAudit:
             summary = entry.summary
             self.requests[summary.reference] = summary
             for finding in self._check_request(summary):
-                yield finding.of(f"the request for release {summary.reference}")
+                yield finding.with_subject(f"the request for release {summary.reference}")
         elif isinstance(entry, ReleaseApproved):
             self.approval_counts[entry.reference] += 1
             if entry.reference not in self.requests:
@@ -112,7 +112,7 @@ class _ReleaseAudit:
                 yield Finding("approval-after-release", sentence)
         elif isinstance(entry, ReleaseMade):
             for finding in self._check_release(entry):
-                yield finding.of(f"release {entry.summary.reference}")
+                yield finding.with_subject(f"release {entry.summary.reference}")
             self.made_references.add(entry.summary.reference)
         elif isinstance(entry, ReleaseRecalled):
             if entry.reference not in self.made_references or entry.reference in self.recalled_references:

@@ -16,9 +16,12 @@ def check_versions(state: StoreState) -> Iterator[Finding]:
     Records that are older than the first version belong to that version. Records whose log is ahead of our clock, by at
     most FUTURE_TOLERANCE, belong to the version that was in force on arrival (G1 in `docs/spec/terms.md`).
     """
-    known = {version.number: version for version in state.versions}
+    versions_by_number = {version.number: version for version in state.versions}
     for row in state.version_rows:
-        version, following = known.get(row["version"]), known.get(row["version"] + 1)
+        version, following = (
+            versions_by_number.get(row["version"]),
+            versions_by_number.get(row["version"] + 1),
+        )
         first, last = (msgspec.convert(row[name], datetime, strict=False) for name in ("first", "last"))
         if version is None:
             sentence = f"{row['records']:,} records name version {row['version']}, which does not exist"

@@ -81,7 +81,7 @@ class Finding(msgspec.Struct, frozen=True):
     code: FindingCode
     sentence: str
 
-    def of(self, subject: str) -> "Finding":
+    def with_subject(self, subject: str) -> "Finding":
         """Return the finding of a subject; the sentence has to be a predicate so far."""
         return Finding(self.code, f"{subject} {self.sentence}")
 

@@ -24,7 +24,7 @@ def check_version_terms(state: RegisterState) -> Iterator[Finding]:
 def _means_its_text(version: Version) -> bool:
     try:
         compiled = compile_terms(parse_terms(version.terms_text, f"version {version.number}"))
-        known = version.compiled_terms
+        recorded = version.compiled_terms
     except (TermsError, msgspec.MsgspecError):
         return False
-    return compiled.identity == known.identity
+    return compiled.identity == recorded.identity

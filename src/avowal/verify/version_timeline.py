@@ -71,10 +71,12 @@ class VersionTimeline:
         for category, precision, governing, oldest in age_reach:
             cell = Cell(category, *purpose_recipient_ground)
             age = bounds[governing - 1].max_age(cell, precision) if 1 <= governing <= len(bounds) else 0
-            what = f"has `{category}` ({precision})"
+            predicate = f"has `{category}` ({precision})"
             if age == 0:
                 yield Finding(
-                    "category-not-permitted", f"{what} of version {governing}, which does not permit it"
+                    "category-not-permitted", f"{predicate} of version {governing}, which does not permit it"
                 )
             elif age is not None and oldest < recorded_at - timedelta(seconds=age) - RECORDING_DELAY_MAX:
-                yield Finding("record-too-old", f"{what} of {oldest:%Y-%m-%d}, which was too old by then")
+                yield Finding(
+                    "record-too-old", f"{predicate} of {oldest:%Y-%m-%d}, which was too old by then"
+                )

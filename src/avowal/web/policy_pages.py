@@ -68,35 +68,35 @@ class PolicyPages:
 
     def render_version(self, accept_language: str, number: int = 0) -> RenderedPage:
         """Return the page of a version; of the one in force for 0."""
-        shown = self._choose_language(accept_language, number)
-        if shown is None:
+        page = self._choose_language(accept_language, number)
+        if page is None:
             return NO_PAGE
         path = f"{POLICY_PATH}versions/{number}" if number else POLICY_PATH
 
         def render() -> str:
-            version = shown.versions[-1]
-            page_versions = [to_page_version(version) for version in shown.versions]
-            sentences = None if number else self.status.describe(shown.versions, shown.language, utc_now())
+            version = page.versions[-1]
+            page_versions = [to_page_version(version) for version in page.versions]
+            sentences = None if number else self.status.describe(page.versions, page.language, utc_now())
             return render_policy_page(
                 page_versions[-1],
-                shown.document,
+                page.document,
                 load_vocabulary(version.terms.vocabulary),
                 page_versions,
                 self.links._replace(
                     canonical_url=self.links.canonical_url and f"{self.links.canonical_url}{path}",
-                    translations=link_translations(path, shown.documents),
+                    translations=link_translations(path, page.documents),
                 ),
-                partial(_place_sentences, sentences or {}, shown.documents),
+                partial(_place_sentences, sentences or {}, page.documents),
             )
 
-        return RenderedPage(self._cached(render, "page", number, shown.language), shown.language)
+        return RenderedPage(self._cached(render, "page", number, page.language), page.language)
 
     def render_history(self, accept_language: str) -> RenderedPage:
         """Return the page of all versions, future ones included, with links to the changes between any two."""
-        shown = self._choose_language(accept_language)
-        if shown is None:
+        page = self._choose_language(accept_language)
+        if page is None:
             return NO_PAGE
-        language = shown.language
+        language = page.language
 
         def render() -> str:
             versions = self.register.versions()
@@ -108,7 +108,7 @@ class PolicyPages:
                 for old, new in combinations(translated, 2)
             }
             page_versions = [to_page_version(version) for version in versions]
-            return render_history(page_versions, shown.document, links, utc_now())
+            return render_history(page_versions, page.document, links, utc_now())
 
         return RenderedPage(self._cached(render, "history", language), language)
 
@@ -146,14 +146,14 @@ class PolicyPages:
         self, accept_language: str, media_type: str, home_url: str, feed_url: str
     ) -> RenderedPage:
         """Return a feed of all published versions; `home_url` is that of the policy, `feed_url` of the feed."""
-        shown = self._choose_language(accept_language)
-        if shown is None:
+        page = self._choose_language(accept_language)
+        if page is None:
             return NO_PAGE
-        language = shown.language
+        language = page.language
 
         def render() -> str:
             items = build_items(self.register.versions(), self.register.notices.all(), language, home_url)
-            feed = VersionFeed(shown.document.title, home_url, feed_url, language, items)
+            feed = VersionFeed(page.document.title, home_url, feed_url, language, items)
             return encode_feed(media_type, feed).decode()
 
         return RenderedPage(self._cached(render, "feed", media_type, language, home_url), language)

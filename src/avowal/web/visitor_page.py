@@ -273,10 +273,10 @@ def _format_cell(record: StoredRecord, columns: Sequence[str], language: Languag
 
 def _format_versions(record: StoredRecord, language: Language) -> str:
     """Return the version that a record was collected under, and the one that governs it if it is another."""
-    own, governing = record["version"], record["governing"]
-    if own == governing:
-        return str(own)
-    return language.translate("{own}, now under {governing}", own=own, governing=governing)
+    collected, governing = record["version"], record["governing"]
+    if collected == governing:
+        return str(collected)
+    return language.translate("{own}, now under {governing}", own=collected, governing=governing)
 
 
 def _format(column: str, value: Any, language: Language) -> str:

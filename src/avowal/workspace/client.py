@@ -41,8 +41,8 @@ class FolderClient:
 
     def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
         """See FolderBackend. Segments are written to the disk first, where this owner or the next one finds them."""
-        written = [segment.write_segment(self._segments_folder, new) for new in segments]
-        return self.call(LoadSegments([file.path.name for file in written]))
+        files = [segment.write_segment(self._segments_folder, new) for new in segments]
+        return self.call(LoadSegments([file.path.name for file in files]))
 
     def close(self) -> None:
         """See FolderBackend."""

@@ -78,7 +78,7 @@ class Failure(msgspec.Struct, frozen=True, tag_field="outcome", tag="failure"):
     hint: str
 
     @classmethod
-    def of(cls, error: Exception) -> "Failure":
+    def from_error(cls, error: Exception) -> "Failure":
         """Describe an error; one that Avowal does not raise on purpose is named without its text, which may be data."""
         if isinstance(error, AvowalError):
             return cls(type(error).__name__, error.code, error.message, error.hint)

@@ -30,7 +30,9 @@ class PendingFiles:
 
         Returns how many lines of logs that recovered, and whether anything else was loaded.
         """
-        lines = sum(self._load_left_segment(left) for left in list_segments(self._segments_folder))
+        lines = sum(
+            self._load_left_segment(segment_file) for segment_file in list_segments(self._segments_folder)
+        )
         return lines, self.load_arrivals(list_journals(self._journals_folder))
 
     def load_arrivals(self, journals: Sequence[Journal]) -> bool:
@@ -49,16 +51,16 @@ class PendingFiles:
         segments = [SegmentFile(self._segments_folder / Path(name).name) for name in file_names]
         with self._loading:
             results = self._store.load_segments(segments)
-            for loaded in segments:
-                loaded.path.unlink()
+            for segment_file in segments:
+                segment_file.path.unlink()
             return results
 
     def load_left_by(self, head_digests: Collection[str]) -> None:
         """Load the segments that a process left behind of the logs that it read."""
         with self._loading:
-            for left in list_segments(self._segments_folder):
-                if left.metadata.origin.head_digest in head_digests:
-                    self._load_left_segment(left)
+            for segment_file in list_segments(self._segments_folder):
+                if segment_file.metadata.origin.head_digest in head_digests:
+                    self._load_left_segment(segment_file)
 
     def _load_application_segments(self, segments: Sequence[SegmentFile]) -> None:
         """Load segments of applications; one that does not continue what is loaded stays until what precedes it is."""
@@ -71,17 +73,17 @@ class PendingFiles:
                 return
             if segments[0].age_seconds < segment.ABANDONED_FILE_SECONDS:
                 return
-        for loaded in segments:
-            loaded.path.unlink()
+        for segment_file in segments:
+            segment_file.path.unlink()
 
-    def _load_left_segment(self, left: SegmentFile) -> int:
+    def _load_left_segment(self, segment_file: SegmentFile) -> int:
         """Load a segment and return how many new lines it had.
 
         One that does not continue its log is removed unread: its lines can be read from the log again.
         """
         lines = 0
         with suppress(StoreError):
-            (result,) = self._store.load_segments([left])
-            lines = left.metadata.counts.lines if result.load_number else 0
-        left.path.unlink()
+            (result,) = self._store.load_segments([segment_file])
+            lines = segment_file.metadata.counts.lines if result.load_number else 0
+        segment_file.path.unlink()
         return lines

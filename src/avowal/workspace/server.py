@@ -86,7 +86,7 @@ class FolderServer:
         try:
             return encode_answer(self.answer(self._decode(data), claimant))
         except Exception as error:  # noqa: BLE001  # a fault in one answer must not end the owner
-            return msgspec.msgpack.encode(Failure.of(error))
+            return msgspec.msgpack.encode(Failure.from_error(error))
 
     def release_claims(self, claimant: LogClaimant) -> None:
         """Load the segments that a connection left of the logs that it claimed, and only then release its claims.
