@@ -419,7 +419,7 @@ def test_an_invalid_collection_rule_is_refused(tmp_path: Path, text: str, messag
         ('["en"]', '["english"]', "`languages[0]` is `english`", "`pt-BR`"),
         ('["en"]', '["pt_br"]', "`languages[0]` is `pt_br`", "`pt-BR`"),
         ('["en"]', "[]", "`languages` is empty", "languages"),
-        ('"A"', '" "', "`controller` is empty", "who promises"),
+        ('"A"', '" "', "`controller` is empty", "name the controller"),
         ("vocabulary = 2", "vocabulary = 3", "`vocabulary` is `3`", "`2`"),
     ],
 )

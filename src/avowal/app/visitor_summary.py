@@ -130,7 +130,7 @@ def summarize_script_views(session: Session, script_views: Sequence[Mapping[str,
 
 
 def _select(record: msgspec.Struct, part_type: type[Part], **other_values: object) -> Part:
-    """Return the fields that a part has of a whole, and those that are added."""
+    """Return a `part_type` with the fields of a record that it declares, and with other values."""
     values = {**asdict(record), **other_values}
     return part_type(**{name: values[name] for name in part_type.__struct_fields__})
 

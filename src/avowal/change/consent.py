@@ -19,7 +19,7 @@ from avowal.register.register import Register, Version
 
 
 class StatementChannel(StrEnum):
-    """How a visitor told the operator."""
+    """The channel by which a visitor informed the operator."""
 
     EMAIL = "e-mail"
     FORM = "form"

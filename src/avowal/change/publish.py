@@ -86,9 +86,9 @@ def publish_version(
 ) -> PublishResult:
     """Publish a later version, in force from its date; from now on if that is today.
 
-    Terms with the meaning of the last version make no new version (V1): documents, forms, and who promises, where these
-    differ, are recorded as its correction (V5), else nothing happens. Raises RefusedError if the rules of versions do
-    not permit it, or if the terms protect less and `accept_weaker` is not set.
+    Terms with the meaning of the last version make no new version (V1). If their documents, forms, controller or
+    contact differ, these are recorded as its correction (V5), else nothing happens. Raises RefusedError if the rules of
+    versions do not permit it, or if the terms protect less and `accept_weaker` is not set.
     """
     versions = register.versions()
     if not versions:

@@ -1,1 +1,1 @@
-"""Who else may have what: releases on grounds with evidence, and processors under contracts that protect as much."""
+"""Disclosures: releases on legal grounds with evidence, and processors under contracts that protect enough."""

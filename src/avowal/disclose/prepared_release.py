@@ -1,4 +1,4 @@
-"""A request for a release, with what it releases by what holds now."""
+"""A request for a release, with what it releases under the current terms and data."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from avowal.register.release_requests import ReleaseRequest
 
 
 class PreparedRelease(NamedTuple):
-    """A request, and what it releases by what holds now: the result of one extraction."""
+    """A request, and what it releases under the current terms and data: the result of one extraction."""
 
     request: ReleaseRequest
     version: Version

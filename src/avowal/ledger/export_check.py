@@ -80,7 +80,7 @@ def _decode_full_bundle(bundle: bytes | None, width: int) -> list[bytes] | None:
 
 
 def _build_levels(entries: Sequence[bytes]) -> list[list[bytes]]:
-    """Return the nodes of the tree of entries, by level and place."""
+    """Return the nodes of the tree of entries, by level and index."""
     levels = [[hash_leaf(entry) for entry in entries]]
     while len(levels[-1]) > 1:
         level = levels[-1]

@@ -1,6 +1,6 @@
 """The Merkle tree of RFC 6962 with the proofs of RFC 9162: functions that compute hashes and make and check proofs.
 
-A *node* is the hash of a complete subtree: the node at level `l` and place `p` covers `1 << l` entries from `p << l`
+A *node* is the hash of a complete subtree: the node at level `l` and index `i` covers `1 << l` entries from `i << l`
 on. Nodes never change, so a tree is stored as its nodes.
 """
 
@@ -13,7 +13,7 @@ HASH_BYTES = 32
 EMPTY_ROOT = sha256().digest()
 
 NodeLookup = Callable[[int, int], bytes]
-"""Returns the node at a level and place."""
+"""Returns the node at a level and index."""
 
 
 def hash_leaf(entry: bytes) -> bytes:
@@ -29,7 +29,7 @@ def hash_node(left: bytes, right: bytes) -> bytes:
 def append_leaves(
     size: int, leaf_hashes: Iterable[bytes], node: NodeLookup
 ) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the nodes that more leaves add to a tree of a size, level by level: level, place and hash of each."""
+    """Yield the nodes that more leaves add to a tree of a size, level by level: level, index and hash of each."""
     level, index, values = 0, size, list(leaf_hashes)
     while values:
         yield from ((level, index + offset, value) for offset, value in enumerate(values))
@@ -103,17 +103,17 @@ def check_inclusion(
     if not start <= index < size or not _is_subtree(start, size):
         raise ProofError("the proof is not of an entry of this tree", code="proof-mismatch")
     _check_lengths(leaf_hash, *proof, root_hash)
-    place, last, node_hash = index - start, size - start - 1, leaf_hash
+    position, last, node_hash = index - start, size - start - 1, leaf_hash
     for sibling in proof:
         if last == 0:
             raise ProofError("the proof is too long")
-        if place & 1 or place == last:
+        if position & 1 or position == last:
             node_hash = hash_node(sibling, node_hash)
-            while not place & 1 and place:
-                place, last = place >> 1, last >> 1
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
         else:
             node_hash = hash_node(node_hash, sibling)
-        place, last = place >> 1, last >> 1
+        position, last = position >> 1, last >> 1
     if last or node_hash != root_hash:
         raise ProofError("the proof does not lead to the root", code="proof-mismatch")
 

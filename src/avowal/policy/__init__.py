@@ -1,1 +1,1 @@
-"""What we promise: the vocabulary, the terms, and the document that visitors read."""
+"""The policy: its vocabulary, its terms, and the document that visitors read."""

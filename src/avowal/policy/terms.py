@@ -124,7 +124,7 @@ def parse_terms(text: str, source_name: str) -> Terms:
 
 @lru_cache(maxsize=16)
 def parse_published_terms(text: str) -> Terms:
-    """Parse terms as they were published, for what their bounds do not say: who promises, languages, fields of forms.
+    """Parse terms as they were published, for what their bounds do not say: controller, languages, fields of forms.
 
     Nothing is compiled or checked again: what they permit is what they were compiled to then (B10).
     """
@@ -276,7 +276,7 @@ _LANGUAGE = re.compile(
 def _check_values(terms: Terms) -> None:
     for key in ("controller", "contact"):
         if not getattr(terms, key).strip():
-            raise TermsError(f"`{key}` is empty", "name who promises, and how to reach them")
+            raise TermsError(f"`{key}` is empty", "name the controller, and how to reach them")
     if not terms.languages:
         raise TermsError("`languages` is empty", 'name the languages of the document: `languages = ["en"]`')
     for number, tag in enumerate(terms.languages):

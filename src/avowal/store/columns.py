@@ -35,7 +35,7 @@ class ColumnForm(NamedTuple):
 class RelationSchema(NamedTuple):
     """A table as a purpose view shows it: the column that its rows' ages count from, and the forms of each column.
 
-    The forms stand in order from fine to coarse.
+    The forms are in order from fine to coarse.
     """
 
     time_column: str

@@ -253,7 +253,7 @@ class Store(Protocol):
     def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
         """Run a reader's validated SQL over secure views.
 
-        Raises QueryError if it fails or times out. The error tells nothing about what is stored.
+        Raises QueryError if it fails or times out. The error reveals nothing about what is stored.
         """
         ...
 

@@ -26,7 +26,7 @@ FALSE = SqlFragment("false")
 
 
 def constant(text: LiteralString) -> SqlFragment:
-    """Return SQL that stands in our source, such as an expression of a column."""
+    """Return SQL that is a constant in our source, such as an expression of a column."""
     return SqlFragment(text)
 
 

@@ -247,7 +247,7 @@ def _reveals_individuals(tree: exp.Query) -> bool:
 
 
 def _is_aggregated(select: exp.Select) -> bool:
-    """Return whether each row of a SELECT aggregates many rows, as far as its text tells."""
+    """Return whether each row of a SELECT aggregates many rows, as far as its text shows."""
     group = select.args.get("group")
     keys = [
         column for column in select.expressions if not column.find(exp.AggFunc) or column.find(exp.Window)
@@ -285,7 +285,7 @@ def _refusal(node: exp.Expr, message: str, hint: str) -> QueryError:
 
 
 def _place(node: exp.Expr) -> str:
-    """Return where a node stands in the text; empty if that is unknown."""
+    """Return where a node is in the text; empty if that is unknown."""
     start = next((meta["start"] for meta in _metas(node) if "start" in meta), None)
     return "" if start is None else f" (at character {start + 1})"
 
