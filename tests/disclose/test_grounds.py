@@ -105,6 +105,11 @@ def test_erasure_removes_a_visitor_from_a_release_of_several(site: Site) -> None
         ("requests WHERE request_time > '2000-01-01'", "other-subjects", "selection-too-broad"),
         ("requests WHERE browser = 'Chrome'", "terms", "query-not-allowed"),
         ("requests WHERE status IN (SELECT 404)", "terms", "query-not-allowed"),
+        (
+            "(SELECT * FROM requests WHERE status = 404 AND page_path = '/wp-login.php') WHERE page_path LIKE '/%'",
+            "terms",
+            "query-not-allowed",
+        ),
         ("requests", "terms", "query-not-allowed"),
         ("secrets WHERE status = 404", "terms", "query-not-allowed"),
         ("requests WHERE status = 999", "terms", "not-permitted"),
@@ -305,6 +310,21 @@ def test_releases_are_counted_by_quarter_and_ground(site: Site, monkeypatch: pyt
     advance_clock(monkeypatch, 61, "cli.report")
     grounds = site.avowal("report", "disclosures", "--json").json()["tables"]["disclosures"]
     assert [ground_row["ground"] for ground_row in grounds] == ["checking", "instrument"]
+
+
+def test_the_rows_are_recorded_as_they_were_selected(site: Site) -> None:
+    """Evidence, request and manifest have the one text that was rendered from the condition and run."""
+    rows = "requests WHERE page_path not like '/%.php' and (status=404)"
+    normal = "requests WHERE (NOT (page_path LIKE '/%.php')) AND (status = 404)"
+    shown = disclose_attack(site, "--dry-run", rows=rows).json()
+    assert (shown["row_filter"], shown["evidence"]["records"]) == (normal, normal)
+    package = site.folder / "release.zip"
+    assert disclose_attack(site, "--package", package, rows=rows).json()["records"] == {"requests": 2}
+    ((details,),) = read_rows(site, "release_request_subjects", "details")
+    recorded = json.loads(details)
+    assert (recorded["row_filter"], recorded["evidence"]["records"]) == (normal, normal)
+    assert verify_elsewhere(site, package).json()["package"]["row_filter"] == normal
+    assert site.avowal("verify").status == 0
 
 
 def test_a_selection_may_be_limited_to_a_visitor(site: Site) -> None:

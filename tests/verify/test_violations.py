@@ -292,6 +292,14 @@ FORGED_ENTRIES: dict[str, tuple[Callable[[Register], Any], str]] = {
         "required-approvals-too-few",
     ),
     "a request under a version that was not in force": (lambda register: record_request(register, version=2), "version-not-in-force"),
+    "a request for rows that no command would select": (
+        lambda register: record_request(register, row_filter="(SELECT * FROM requests) WHERE true", evidence={"case": "12", "records": "(SELECT * FROM requests) WHERE true"}),
+        "row-filter-invalid",
+    ),
+    "a request for other rows than its evidence names": (
+        lambda register: record_request(register, row_filter="requests WHERE status = 200"),
+        "row-filter-invalid",
+    ),
     "an approval by the requester": (lambda register: record_approval(register, "bea"), "approver-is-requester"),
     "an approval after the release": (
         lambda register: register.release_requests.approve(find_request(register, "checking"), "cyd", NOW),

@@ -212,6 +212,7 @@ def print_extract(prepared: PreparedRelease, approvers: list[str] | None = None,
                 "required_approvals": request.required_approvals,
                 "approved_by": approvers or [],
                 "evidence": details.evidence,
+                "row_filter": details.row_filter,
             }
         )
         return
@@ -220,6 +221,8 @@ def print_extract(prepared: PreparedRelease, approvers: list[str] | None = None,
     print_line(
         f"  {', '.join(categories)}; for {details.recipient} ({request.recipient_kind}), on {request.ground}"
     )
+    if details.row_filter:
+        print_line(f"  rows: {details.row_filter}")
     for kind, text in details.evidence.items():
         print_line(f"  {kind}: {text}")
     if request.required_approvals:

@@ -84,6 +84,8 @@ def _verify_package(path: Path, verifier: Verifier, *, as_json: bool) -> None:
         f"valid: {records}, released to {manifest.recipient} on the ground {summary.ground} "
         f"(entry {proof.index} of the ledger)"
     )
+    if manifest.row_filter:
+        print_line(f"  rows: {manifest.row_filter}")
     print_line(f"  to be deleted by {summary.expires_at:%Y-%m-%d}, or when it is recalled")
 
 

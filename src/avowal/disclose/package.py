@@ -51,6 +51,8 @@ class PackageManifest(msgspec.Struct, frozen=True):
     summary: ReleaseSummary
     """The release as its entry in the ledger has it."""
     recipient: str
+    row_filter: str
+    """The choice of rows, as it was run; empty if rows were not chosen."""
     controller: str
     contact: str
     refused_categories: dict[str, str]

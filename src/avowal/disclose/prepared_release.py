@@ -46,6 +46,7 @@ class PreparedRelease(NamedTuple):
                 sealed_until=details.sealed_until,
             ),
             recipient=details.recipient,
+            row_filter=details.row_filter,
             controller=terms.controller,
             contact=terms.contact,
             refused_categories=self.extract.refused_categories,

@@ -39,6 +39,7 @@ from avowal.register.release_requests import APPROVAL_WAIT_DAYS, RefusalReason, 
 from avowal.register.releases import combine_commitments, commit_to_visitors
 from avowal.submissions.submission import Submission, new_reference
 from avowal.use.report_request import parse_time
+from avowal.use.row_selection import parse_row_selection
 
 
 class ReleaseResult(NamedTuple):
@@ -85,7 +86,7 @@ class ReleaseWorkflow:
         strictest = find_strictest_requirements(self._find_governing_bounds(), ground)
         visitor = self._find_visitor(release_input, selector, requirements)
         check_release_input(release_input, requirements, sealed_until, now)
-        row_filter = release_input.row_filter.strip()
+        row_filter = _normalize_row_filter(release_input.row_filter)
         evidence = collect_evidence(
             requirements, strictest, release_input.evidence, release_input.evidence_reference, row_filter, now
         )
@@ -310,7 +311,7 @@ class ReleaseWorkflow:
         try:
             extract = self._extract_stored(narrowed, bounds, scope.submission)
         except QueryError as error:
-            raise DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code) from None
+            raise _to_disclosure_error(error) from None
         refused = {**scope.refused_categories, **extract.refused_categories}
         if not extract.is_selective:
             raise DisclosureError(
@@ -369,3 +370,20 @@ class ReleaseWorkflow:
             needs_authorisation=EvidenceKind.AUTHORISATION in prepared.requirements.evidence,
             seen_entries=prepared.seen_entries,
         )
+
+
+def _normalize_row_filter(text: str) -> str:
+    """Return a choice of rows as it is run and recorded; empty if there is none.
+
+    Raises DisclosureError if it is none that may be run.
+    """
+    if not text.strip():
+        return ""
+    try:
+        return str(parse_row_selection(text))
+    except QueryError as error:
+        raise _to_disclosure_error(error) from None
+
+
+def _to_disclosure_error(error: QueryError) -> DisclosureError:
+    return DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code)

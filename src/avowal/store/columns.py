@@ -6,6 +6,7 @@ may keep.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import NamedTuple
 
 from avowal.policy.bounds import Age, min_age
@@ -178,6 +179,40 @@ RELATIONS = {
     ),
 }
 """What a purpose view shows of each table, besides `version`."""
+
+
+class ValueType(Enum):
+    """The type of a column's values."""
+
+    TEXT = auto()
+    WORD = auto()
+    """A word of a closed list."""
+    INTEGER = auto()
+    DECIMAL = auto()
+    BOOLEAN = auto()
+    TIME = auto()
+    """UTC, without a zone."""
+
+
+VALUE_TYPES = {
+    **dict.fromkeys(("request_kind", "device_kind"), ValueType.WORD),
+    **dict.fromkeys(("status", "bytes", "response_time_us", "visible_ms"), ValueType.INTEGER),
+    **dict.fromkeys(
+        ("largest_contentful_paint_ms", "interaction_to_next_paint_ms", "script_errors"), ValueType.INTEGER
+    ),
+    **dict.fromkeys(("upload_bytes", "view_duration_ms", "visit_duration_ms"), ValueType.INTEGER),
+    **dict.fromkeys(("views", "downloads", "uploads", "version"), ValueType.INTEGER),
+    "cumulative_layout_shift": ValueType.DECIMAL,
+    "not_found": ValueType.BOOLEAN,
+    **dict.fromkeys(("request_time", "view_time", "event_time", "visit_time"), ValueType.TIME),
+}
+"""The type of each column whose values are not any text."""
+
+
+def find_value_type(column: str) -> ValueType:
+    """Return the type of a column's values, as people read them: visitors' keys are text."""
+    return VALUE_TYPES.get(column, ValueType.TEXT)
+
 
 NUMBERED_RELATIONS = ("requests", "script_views", "events")
 """The tables of collected records: each row has a number that never changes and is never given again."""

@@ -5,9 +5,11 @@ composed of others; identifiers and literals are quoted by their type. Everythin
 parameter of a named SQL file.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import LiteralString
 
 
@@ -15,7 +17,7 @@ from typing import LiteralString
 class SqlFragment:
     """A piece of SQL that may become part of a statement.
 
-    Only this module makes fragments, and `use/row_selection`, of a condition that it has validated.
+    Only this module makes fragments.
     """
 
     text: str
@@ -38,7 +40,14 @@ def identifier(*names: str) -> SqlFragment:
     return SqlFragment(".".join(f'"{name}"' for name in quoted))
 
 
-def literal(value: str | int | datetime | None) -> SqlFragment:
+def bare_identifier(name: str) -> SqlFragment:
+    """Return a name of ours without quotes, for SQL that people read. Raises ValueError if it would need quotes."""
+    if not re.fullmatch(r"[a-z][a-z_]*", name):
+        raise ValueError(f"`{name}` needs quotes in SQL")
+    return SqlFragment(name)
+
+
+def literal(value: str | int | Decimal | datetime | None) -> SqlFragment:
     """Write a value as a literal of its type; a time is UTC without a zone. Raises ValueError if a text has a NUL."""
     match value:
         case None:
@@ -47,6 +56,8 @@ def literal(value: str | int | datetime | None) -> SqlFragment:
             return TRUE if value else FALSE
         case int():
             return SqlFragment(str(value))
+        case Decimal():
+            return SqlFragment(f"{value:f}")
         case datetime():
             return SqlFragment(f"TIMESTAMP '{value.isoformat(sep=' ')}'")
         case str():

@@ -34,6 +34,7 @@ from avowal.verify.release_permissions import (
     check_approvers,
     check_authorisations,
     check_releases,
+    check_row_filters,
     check_served_forms,
 )
 from avowal.verify.restriction_facts import check_submission_settings
@@ -62,6 +63,7 @@ PERMISSION_CHECKS: tuple[RegisterCheck, ...] = (
     check_authorisations,
     check_served_forms,
     check_approvers,
+    check_row_filters,
     check_accesses,
 )
 """Checks that recorded actions were permitted at their time; they run only if the integrity checks find nothing."""

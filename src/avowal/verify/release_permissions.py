@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from avowal.disclose.evidence import NO_NEEDS, NO_REQUIREMENTS
 from avowal.disclose.request import SEALED_GROUND
+from avowal.errors import QueryError
 from avowal.ledger.entry import Entry, find_entry
 from avowal.ledger.release_entry import (
     ReleaseApproved,
@@ -16,6 +17,7 @@ from avowal.ledger.release_entry import (
 )
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE
 from avowal.policy.ground import EvidenceKind
+from avowal.use.row_selection import parse_row_selection
 from avowal.verify.register_state import RegisterState
 from avowal.verify.verification import Finding
 from avowal.verify.version_timeline import VersionTimeline
@@ -83,6 +85,24 @@ def check_approvers(state: RegisterState) -> Iterator[Finding]:
         if request.details.requester in requests.approvers(reference):
             sentence = f"the request for release {reference} was approved by its requester"
             yield Finding("approver-is-requester", sentence)
+
+
+def check_row_filters(state: RegisterState) -> Iterator[Finding]:
+    """Check that each choice of rows is one that is run as it stands, and that the evidence has it in these words."""
+    for request in state.register.release_requests.all():
+        row_filter = request.details.row_filter
+        if request.details.evidence.get(EvidenceKind.RECORDS, row_filter) != row_filter or (
+            row_filter and not _is_normal(row_filter)
+        ):
+            sentence = f"the rows of release {request.summary.reference} are not chosen as its evidence says"
+            yield Finding("row-filter-invalid", sentence)
+
+
+def _is_normal(row_filter: str) -> bool:
+    try:
+        return str(parse_row_selection(row_filter)) == row_filter
+    except QueryError:
+        return False
 
 
 @dataclass

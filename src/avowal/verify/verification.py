@@ -44,6 +44,7 @@ PermissionFindingCode = Literal[
     "approval-without-request",
     "approval-after-release",
     "approver-is-requester",
+    "row-filter-invalid",
     "release-without-request",
     "release-made-twice",
     "release-ground-mismatch",
