@@ -11,6 +11,8 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 QUERIES = (ROOT / "tests/use/attempts.txt").read_text().splitlines()
 
+ROWS = "requests WHERE status = 404 AND page_path LIKE '/login%' AND request_time >= '2026-11-01'"
+
 EVENTS = [
     """{"script_view_token":"a1b2c3d4e5f6","url":"https://www.example.org/a?b=c#d","referrer":"https://example.com/x?y",
     "elapsed_ms":5000,"visible_ms":4000}""",
@@ -48,6 +50,7 @@ LINES = [COMBINED_LINES, JSON_LINE, W3C_LINES, SYSLOG_LINE]
 
 SEEDS: dict[str, list[bytes]] = {
     "sql": [query.encode() for query in QUERIES],
+    "rows": [ROWS.encode()],
     "collect": [event.encode() for event in EVENTS],
     "multipart": [FORM.encode(), FORM.replace("x", "-").encode()],
     "lines": [bytes([number]) + lines.encode() for lines in LINES for number in range(len(FORMATS))],
@@ -56,6 +59,21 @@ SEEDS: dict[str, list[bytes]] = {
 }
 
 WORDS: dict[str, list[str]] = {
+    "rows": [
+        " AND ",
+        " OR ",
+        "NOT ",
+        " IN (",
+        " LIKE ",
+        " ESCAPE ",
+        " BETWEEN ",
+        " IS NULL",
+        "'",
+        "(",
+        ")",
+        "<>",
+        "--",
+    ],
     "sql": [
         "select",
         "from",

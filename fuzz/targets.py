@@ -32,6 +32,7 @@ from avowal.policy.markdown import render_sections
 from avowal.policy.terms import compile_terms, parse_terms
 from avowal.strict import JSON_ERRORS
 from avowal.submissions.form_upload import TEXT_BYTES_MAX, FormUpload, SubmissionRejected
+from avowal.use.row_selection import parse_row_selection
 from avowal.use.sql_allow_list import validate_query
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -60,6 +61,15 @@ def fuzz_sql(data: bytes) -> None:
     again = validate_query(validated.sql, {"ip_address": "is not shown"}, ROWS_MAX)
     assert again.sql == validated.sql
     assert "ip_address" not in validated.sql.lower()
+
+
+def fuzz_rows(data: bytes) -> None:
+    """Check that a choice of rows is refused, or its rendered text means the same."""
+    try:
+        selection = parse_row_selection(data.decode("utf-8", "replace"))
+    except AvowalError:
+        return
+    assert parse_row_selection(str(selection)) == selection
 
 
 def fuzz_collect(data: bytes) -> None:
@@ -141,6 +151,7 @@ def fuzz_terms(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "sql": fuzz_sql,
+    "rows": fuzz_rows,
     "collect": fuzz_collect,
     "multipart": fuzz_multipart,
     "lines": fuzz_lines,
