@@ -1,11 +1,13 @@
 """Requests for releases as people enter them, and the checks that need nothing but the terms."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import msgspec
 
 from avowal.disclose.evidence import LINE_CHARACTERS_MAX
-from avowal.errors import DisclosureError, InvalidInputError
+from avowal.errors import DisclosureError, InvalidInputError, QueryError
 from avowal.policy.bounds import OWN_USE
 from avowal.policy.ground import EvidenceKind, GroundRequirements
 from avowal.policy.vocabulary import load_vocabulary
@@ -13,6 +15,7 @@ from avowal.register.register import Version
 from avowal.register.release_requests import RefusalReason
 from avowal.submissions.submission import REFERENCE_PATTERN
 from avowal.use.formatting import is_printable_line
+from avowal.use.row_selection import parse_row_selection
 
 SEALED_GROUND = "instrument"
 """The only ground on which a release may be under seal (X9)."""
@@ -155,3 +158,23 @@ def _check_seal(sealed_until: datetime, ground: str, now: datetime) -> None:
             f"give a date within the next {EXPIRY_DAYS_MAX} days",
             code="invalid-time",
         )
+
+
+def normalize_row_filter(text: str) -> str:
+    """Return a choice of rows as it is run and recorded; empty if there is none.
+
+    Raises DisclosureError if it is none that may be run.
+    """
+    if not text.strip():
+        return ""
+    with refusing_queries():
+        return str(parse_row_selection(text))
+
+
+@contextmanager
+def refusing_queries() -> Iterator[None]:
+    """Raise DisclosureError for each QueryError that is raised inside."""
+    try:
+        yield
+    except QueryError as error:
+        raise DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code) from None

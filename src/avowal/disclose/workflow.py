@@ -26,8 +26,15 @@ from avowal.disclose.evidence import (
 from avowal.disclose.extract import Extract, extract_submissions, merge_extracts
 from avowal.disclose.package import PackageManifest, build_package, encode_tables, hash_files
 from avowal.disclose.prepared_release import PreparedRelease
-from avowal.disclose.request import ReleaseInput, check_release_input, find_recipient_kind, parse_ground
-from avowal.errors import DisclosureError, QueryError, RefusedError
+from avowal.disclose.request import (
+    ReleaseInput,
+    check_release_input,
+    find_recipient_kind,
+    normalize_row_filter,
+    parse_ground,
+    refusing_queries,
+)
+from avowal.errors import DisclosureError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.ledger.release_entry import ReleaseMade, RequestSummary
@@ -39,7 +46,6 @@ from avowal.register.release_requests import APPROVAL_WAIT_DAYS, RefusalReason, 
 from avowal.register.releases import combine_commitments, commit_to_visitors
 from avowal.submissions.submission import Submission, new_reference
 from avowal.use.report_request import parse_time
-from avowal.use.row_selection import parse_row_selection
 
 
 class ReleaseResult(NamedTuple):
@@ -86,7 +92,7 @@ class ReleaseWorkflow:
         strictest = find_strictest_requirements(self._find_governing_bounds(), ground)
         visitor = self._find_visitor(release_input, selector, requirements)
         check_release_input(release_input, requirements, sealed_until, now)
-        row_filter = _normalize_row_filter(release_input.row_filter)
+        row_filter = normalize_row_filter(release_input.row_filter)
         evidence = collect_evidence(
             requirements, strictest, release_input.evidence, release_input.evidence_reference, row_filter, now
         )
@@ -308,10 +314,8 @@ class ReleaseWorkflow:
         scope = find_evidence_scope(self.register, bounds, requirements, request)
         permitted = [name for name in request.summary.categories if name not in scope.refused_categories]
         narrowed = request.with_categories(permitted)
-        try:
+        with refusing_queries():
             extract = self._extract_stored(narrowed, bounds, scope.submission)
-        except QueryError as error:
-            raise _to_disclosure_error(error) from None
         refused = {**scope.refused_categories, **extract.refused_categories}
         if not extract.is_selective:
             raise DisclosureError(
@@ -338,21 +342,19 @@ class ReleaseWorkflow:
         self, request: ReleaseRequest, bounds: Sequence[Bounds], submission: Submission | None
     ) -> Extract:
         """Return the stored records and the submissions that a request releases."""
-        if request.details.row_filter:
+        details, all_submissions = request.details, self.register.submissions
+        if details.row_filter:
             return self.extract_records(request)
-        all_submissions = self.register.submissions
         selected = (
             [submission]
             if submission
-            else all_submissions.in_period(datetime.min, datetime.max, request.details.visitor)
+            else all_submissions.in_period(datetime.min, datetime.max, details.visitor)
         )
         if EvidenceKind.AUTHORISATION in find_strictest_requirements(bounds, request.summary.ground).evidence:
-            selected = [
-                candidate for candidate in selected if candidate.allows_recipient(request.details.recipient)
-            ]
+            selected = [candidate for candidate in selected if candidate.allows_recipient(details.recipient)]
         permitted = narrow_to_evidence(self.register, bounds, request)
         extract = extract_submissions(all_submissions, selected, permitted, request)
-        return merge_extracts(self.extract_records(request), extract) if request.details.visitor else extract
+        return merge_extracts(self.extract_records(request), extract) if details.visitor else extract
 
     def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> int:
         """Record a release; returns the number of its entry in the ledger."""
@@ -370,20 +372,3 @@ class ReleaseWorkflow:
             needs_authorisation=EvidenceKind.AUTHORISATION in prepared.requirements.evidence,
             seen_entries=prepared.seen_entries,
         )
-
-
-def _normalize_row_filter(text: str) -> str:
-    """Return a choice of rows as it is run and recorded; empty if there is none.
-
-    Raises DisclosureError if it is none that may be run.
-    """
-    if not text.strip():
-        return ""
-    try:
-        return str(parse_row_selection(text))
-    except QueryError as error:
-        raise _to_disclosure_error(error) from None
-
-
-def _to_disclosure_error(error: QueryError) -> DisclosureError:
-    return DisclosureError(error.message, error.hint, RefusalReason.TERMS, code=error.code)
