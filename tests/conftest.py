@@ -17,6 +17,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108  # folders in it are made with names tha
 MEMORY_BYTES_MIN = 2 << 30
 
 SLOW = (
+    "change/test_draft.py",
     "change/test_kills.py",
     "cli/test_privacy.py",
     "cli/test_verify.py",
@@ -25,6 +26,7 @@ SLOW = (
     "disclose/test_feed.py",
     "disclose/test_grounds.py",
     "disclose/test_release.py",
+    "disclose/test_versions.py",
     "endpoints",
     "ingest/test_follower.py",
     "ingest/test_kills.py",
