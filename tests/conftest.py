@@ -17,6 +17,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108  # folders in it are made with names tha
 MEMORY_BYTES_MIN = 2 << 30
 
 SLOW = (
+    "app/test_old_records.py",
     "change/test_draft.py",
     "change/test_kills.py",
     "cli/test_privacy.py",

@@ -96,6 +96,17 @@ def test_unchanged_terms_are_not_a_new_version(adopted_register: Register) -> No
     assert len(adopted_register.versions()) == 1
 
 
+def test_a_scheduled_version_shortens_no_notice_that_is_promised_now(adopted_register: Register) -> None:
+    """A scheduled version that owes no notice does not shorten that of the version in force (V4)."""
+    without_notice = sample_terms("7 days", TODAY + timedelta(days=30), duties=Duties())
+    publish_version(adopted_register, draft(without_notice), NOW, accept_weaker=True)
+    weaker = sample_terms("forever", TODAY + timedelta(days=31), duties=Duties())
+    with raises_code("notice-too-short"):
+        publish_version(adopted_register, draft(weaker), NOW + timedelta(days=29), accept_weaker=True)
+    done = publish_version(adopted_register, draft(weaker), NOW, accept_weaker=True)
+    assert done.version.number == 3
+
+
 def test_fields_of_forms_and_contacts_are_corrections(adopted_register: Register) -> None:
     """Another contact or another field of a form is no new version, and holds once it is published (V5)."""
     made = sample_terms(contact="b@example.org")

@@ -1,6 +1,6 @@
 """Adopts the first version of the policy and publishes later ones (V1 to V5 in `docs/spec/terms.md`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -113,7 +113,7 @@ def publish_version(
     effective_at = now if draft.terms.updated_on == now.date() else compute_effective_at(draft.terms)
     _check_effective_at(draft.terms, effective_at, last, now)
     if not comparison.is_at_least_as_protective:
-        _check_notice_period(effective_at, last, now)
+        _check_notice_period(effective_at, versions, now)
         if not accept_weaker:
             raise RefusedError(
                 f"the terms weaken version {last.number} in {len(comparison.looser)} ways; "
@@ -160,13 +160,22 @@ def _check_effective_at(terms: Terms, effective_at: datetime, last: Version, now
         )
 
 
-def _check_notice_period(effective_at: datetime, last: Version, now: datetime) -> None:
-    """Raise RefusedError if weaker terms take effect before the notice period of the last version is over (V4)."""
-    days = last.compiled_terms.duties.get("notice-days", 0)
+def _check_notice_period(effective_at: datetime, versions: Sequence[Version], now: datetime) -> None:
+    """Raise RefusedError if weaker terms take effect before the longest promised notice period is over (V4).
+
+    That is of the version in force and of those that are scheduled: a shorter one that is still to come is none yet.
+    """
+    promising = [
+        version
+        for version, following in zip(versions, [*versions[1:], None], strict=True)
+        if following is None or following.effective_at > now
+    ]
+    strictest = max(promising, key=lambda version: version.compiled_terms.duties.get("notice-days", 0))
+    days = strictest.compiled_terms.duties.get("notice-days", 0)
     earliest = now.date() + timedelta(days=days)
     if effective_at.date() < earliest:
         raise RefusedError(
-            f"version {last.number} promises {days} days of notice before weaker terms take effect",
+            f"version {strictest.number} promises {days} days of notice before weaker terms take effect",
             f"write {earliest} or a later day as `updated`",
             code="notice-too-short",
         )

@@ -191,6 +191,24 @@ def narrow_to_evidence(
     ]
 
 
+def select_submissions(
+    submissions: Sequence[Submission], governing_bounds: Sequence[Bounds], request: ReleaseRequest
+) -> list[Submission]:
+    """Return the submissions that the evidence of a request is about, by the terms that govern each (X3, R10)."""
+    details, selected = request.details, []
+    for submission in submissions:
+        required = governing_bounds[submission.version - 1].grounds.get(
+            request.summary.ground, NO_REQUIREMENTS
+        )
+        is_by_will = {EvidenceKind.AUTHORISATION, EvidenceKind.FUNCTION} & {*required.evidence}
+        is_served = details.evidence.get(EvidenceKind.FUNCTION) == submission.reference
+        if is_by_will and not submission.allows_recipient(details.recipient):
+            continue
+        if is_served or EvidenceKind.FUNCTION not in required.evidence:
+            selected.append(submission)
+    return selected
+
+
 def find_missing_evidence(governing_bounds: Sequence[Bounds], request: ReleaseRequest) -> list[EvidenceKind]:
     """Return the evidence that a request lacks, and the terms require that govern any record."""
     strictest = find_strictest_requirements(governing_bounds, request.summary.ground)
@@ -217,7 +235,12 @@ def _find_refused_categories(
             refused |= requested - authorised
         if EvidenceKind.FUNCTION in required.evidence:
             needs = bounds.form_needs.get(submission.form, NO_NEEDS) if submission else NO_NEEDS
-            is_served = submission and needs.purposes.isdisjoint(submission.objected_purposes)
+            is_served = (
+                submission is not None
+                and needs.purposes.isdisjoint(submission.objected_purposes)
+                and details.visitor in {"", submission.visitor}
+                and not details.row_filter
+            )
             refused |= requested - needs.categories if is_served else requested
         if not given.issuperset(required.evidence) or refused >= requested:
             refused = {cell.category for cell in bounds.cells}

@@ -133,22 +133,16 @@ def compute_feed_bounds(governing_bounds: Sequence[Bounds], contract: Contract) 
     """Return the bounds of a processor for each governing number: what both terms and contract permit.
 
     All purposes of its service are one purpose, which may have what any of them may have (P7). Of records whose terms
-    owe more than the contract, or let it disclose less to others, it may have nothing (P12).
+    the contract does not protect as much as, it may have nothing (P12).
     """
     contract_bounds = compile_contract(contract)
-    permitted = [select_processor_bounds(bounds, contract.service_purposes) for bounds in governing_bounds]
+    granted = [select_processor_bounds(bounds, contract.service_purposes) for bounds in governing_bounds]
     return [
         _merge_service_purposes(meet(bounds, contract_bounds))
-        if _protects_when_transferred(bounds, contract_bounds)
+        if compare(bounds, contract_bounds).is_at_least_as_protective
         else Bounds({}, bounds.duties)
-        for bounds in permitted
+        for bounds in granted
     ]
-
-
-def _protects_when_transferred(permitted: Bounds, contract: Bounds) -> bool:
-    """Return whether a contract owes what terms owe, and discloses no more to others than processors."""
-    looser = compare(permitted, contract).looser
-    return all(isinstance(witness.rule, Cell) and witness.rule.recipient == PROCESSOR for witness in looser)
 
 
 def _merge_service_purposes(bounds: Bounds) -> Bounds:

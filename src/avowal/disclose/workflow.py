@@ -22,6 +22,7 @@ from avowal.disclose.evidence import (
     find_strictest_requirements,
     find_submission,
     narrow_to_evidence,
+    select_submissions,
 )
 from avowal.disclose.extract import Extract, extract_submissions, merge_extracts
 from avowal.disclose.package import PackageManifest, build_package, encode_tables, hash_files
@@ -350,8 +351,7 @@ class ReleaseWorkflow:
             if submission
             else all_submissions.in_period(datetime.min, datetime.max, details.visitor)
         )
-        if EvidenceKind.AUTHORISATION in find_strictest_requirements(bounds, request.summary.ground).evidence:
-            selected = [candidate for candidate in selected if candidate.allows_recipient(details.recipient)]
+        selected = select_submissions(selected, bounds, request)
         permitted = narrow_to_evidence(self.register, bounds, request)
         extract = extract_submissions(all_submissions, selected, permitted, request)
         return merge_extracts(self.extract_records(request), extract) if details.visitor else extract

@@ -1,6 +1,6 @@
 """The notice of a new version as pages show it: its texts by language, and its HTML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 
@@ -31,14 +31,20 @@ class NoticeText(msgspec.Struct, frozen=True):
 
 
 def find_current_notice(register: Register, now: datetime) -> tuple[int, dict[str, NoticeText]]:
-    """Return the newest version whose notice is to be displayed, and its texts by language; 0 if there is none."""
-    displayed = [notice for notice in register.notices.all() if notice.is_displayed(now.date())]
-    newest = max((notice.version for notice in displayed), default=0)
+    """Return the newest version whose notice is to be displayed, and the texts by language; 0 if there is none.
+
+    A text is about every version whose notice is to be displayed: a later one hides none before it.
+    """
+    by_language = dict[str, list[Notice]]()
+    for notice in register.notices.all():
+        if notice.is_displayed(now.date()):
+            by_language.setdefault(notice.language, []).append(notice)
+    newest = max((notices[-1].version for notices in by_language.values()), default=0)
     effective_times = {version.number: version.effective_at for version in register.versions()}
     return newest, {
-        notice.language: _build_text(notice, effective_times[newest])
-        for notice in displayed
-        if notice.version == newest
+        language: _build_text(notices, effective_times)
+        for language, notices in by_language.items()
+        if notices[-1].version == newest
     }
 
 
@@ -58,25 +64,35 @@ def is_display_recorded(register: Register, version: int) -> bool:
 
 
 def record_display(register: Register, version: int, place: str) -> None:
-    """Record that pages showed the notice of a version; `place` says which."""
-    register.notices.record_display(
-        NoticeDisplay(version, place, attested_by_operator=False, recorded_at=utc_now())
-    )
+    """Record that pages showed the notice of a version, and those of the versions before that were shown with it."""
+    now = utc_now()
+    displayed = {notice.version for notice in register.notices.all() if notice.is_displayed(now.date())}
+    for number in sorted(displayed):
+        if number <= version and not is_display_recorded(register, number):
+            register.notices.record_display(
+                NoticeDisplay(number, place, attested_by_operator=False, recorded_at=now)
+            )
 
 
-def _build_text(notice: Notice, effective_at: datetime) -> NoticeText:
-    language = find_language(notice.language)
-    day = language.format_day(effective_at.date())
+def _build_text(notices: Sequence[Notice], effective_times: Mapping[int, datetime]) -> NoticeText:
+    """Return the text of the notices of several versions in one language, in the order of the versions."""
+    first, last = notices[0], notices[-1]
+    language = find_language(last.language)
     title = language.translate("The privacy policy changes")
-    version = language.translate("Version {number}, in force from {day}.", number=notice.version, day=day)
-    comparison = language.translate("Beside the one before: {relation}.", relation=notice.relation)
+    sentences = []
+    for notice in notices:
+        day = language.format_day(effective_times[notice.version].date())
+        sentences += [
+            language.translate("Version {number}, in force from {day}.", number=notice.version, day=day),
+            language.translate("Beside the one before: {relation}.", relation=notice.relation),
+        ]
     return NoticeText(
-        language=notice.language,
-        text_direction=text_direction(notice.language),
+        language=last.language,
+        text_direction=text_direction(last.language),
         label=title,
-        text=f"{title}: {version} {comparison}",
+        text=f"{title}: {' '.join(sentences)}",
         link_label=language.translate("What changes"),
         close_label=language.translate("Close"),
         changes_path=f"{POLICY_PATH.removeprefix('/')}changes/"
-        f"{notice.version - 1}..{notice.version}?lang={notice.language}",
+        f"{first.version - 1}..{last.version}?lang={last.language}",
     )
