@@ -22,12 +22,14 @@ from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.line_counts import LineCounts
 from avowal.config import Settings
 from avowal.http.problem import ProblemCode
+from avowal.http.rate_limit import ATTEMPTS_PER_HOUR, ATTEMPTS_PER_MINUTE, NAME_ATTEMPTS_PER_HOUR
 from avowal.http.sender import READ_HEADERS
 from avowal.ingest.log_import import FileImportReport
 from avowal.ledger.entry import Entry
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.policy.terms import compile_terms, load_terms
 from avowal.policy.vocabulary import load_vocabulary
+from avowal.server.request_limits import REQUEST_KINDS
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.submissions.form_upload import RejectionCode
 from avowal.use.purpose_view import PurposeView
@@ -375,3 +377,14 @@ def test_the_manual_removes_each_other_address_header_in_each_web_server() -> No
     ]
     assert removed[0]
     assert removed == [removed[0]] * 4
+
+
+def test_every_limit_is_documented() -> None:
+    """The table of limits has each kind of request with its number, in their order."""
+    rows = {name: cells[0] for name, cells in table_rows(section("### Limits")).items()}
+    limited = {kind.name: f"{kind.per_minute:,}" for kind in REQUEST_KINDS if kind.per_minute}
+    assert {name: rows.get(name) for name in limited} == limited
+    assert {kind.name for kind in REQUEST_KINDS} - set(rows) == {"health"}
+    attempts = section("### Limits").partition("wrong passwords and keys")[2]
+    assert attempts.startswith(f" | {ATTEMPTS_PER_MINUTE}; {ATTEMPTS_PER_HOUR} in an hour |")
+    assert f" | {NAME_ATTEMPTS_PER_HOUR:,} in an hour |" in attempts

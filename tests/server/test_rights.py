@@ -79,7 +79,7 @@ PARAMETERS = {
 def read_table() -> dict[str, dict[str, int]]:
     """Return the status by kind of caller, by request, from the table in the docs."""
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8").partition("\n### Rights\n")[2]
-    rows = re.findall(r"^\| (.+) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    rows = re.findall(r"^\| (.+) \|$", re.split(r"\n#+ ", text)[0], re.MULTILINE)
     callers = rows[0].split(" | ")[1:]
     cells = [row.split(" | ") for row in rows[2:]]
     return {

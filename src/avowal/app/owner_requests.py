@@ -178,6 +178,7 @@ class EraseVisitor(OwnerRequest[Erasure], frozen=True):
     """Erase everything of a visitor."""
 
     needs_arrivals: ClassVar[bool] = True
+    changes_data: ClassVar[bool] = True
     needs_consents: ClassVar[bool] = False
     visitor_key: str
 
@@ -190,6 +191,7 @@ class EraseScriptViews(OwnerRequest[Erasure], frozen=True):
     """Erase the script views with these ids. Raises RefusedError if none of them is stored."""
 
     needs_arrivals: ClassVar[bool] = True
+    changes_data: ClassVar[bool] = True
     needs_consents: ClassVar[bool] = False
     script_view_ids: list[int]
 
@@ -198,10 +200,21 @@ class EraseScriptViews(OwnerRequest[Erasure], frozen=True):
         return owner.enforcer.erase_script_views(owner.store, self.script_view_ids, utc_now())
 
 
+class CompactStore(OwnerRequest[bool], frozen=True):
+    """Rewrite the store's file if it still holds bytes of deleted data; returns whether it was rewritten."""
+
+    needs_consents: ClassVar[bool] = False
+
+    def answer(self, owner: FolderOwner) -> bool:
+        """See OwnerRequest."""
+        return owner.store.compact()
+
+
 class EnforceRetention(OwnerRequest[list[RemovedRecords]], frozen=True):
     """Remove what may not be kept any longer; returns what was removed."""
 
     needs_arrivals: ClassVar[bool] = True
+    changes_data: ClassVar[bool] = True
     needs_consents: ClassVar[bool] = False
 
     def answer(self, owner: FolderOwner) -> list[RemovedRecords]:
@@ -263,6 +276,7 @@ REQUEST_TYPES: tuple[type[AnyRequest], ...] = (
     FindScriptViews,
     EraseVisitor,
     EraseScriptViews,
+    CompactStore,
     EnforceRetention,
     ExtractRelease,
     ReadFeedBatch,

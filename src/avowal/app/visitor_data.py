@@ -125,12 +125,16 @@ class VisitorDataAccess:
         """Record that the visitor sees what is stored of them."""
         record_access(self.session, self._records(key).record_count, VISITOR_PAGE_PATH, VISITOR)
 
+    def is_held(self, key: str) -> bool:
+        """Return whether anything is stored of the visitor."""
+        return not summarize_visitor(self.session, key, for_visitor=True).is_empty
+
     def export_lines(self, key: str) -> Iterator[bytes]:
         """Yield an export."""
         return export_lines(self.session, key, for_visitor=True)
 
     def erase(self, key: str) -> dict[str, Any]:
-        """Erase everything of the visitor; returns the receipt."""
+        """Erase everything of the visitor; returns the receipt. Raises RefusedError if nothing is stored."""
         return erasure_receipt(self.session.register.ledger, self.session.call(EraseVisitor(key)))
 
     def decide_consent(self, key: str, identity: str, language: str, *, given: bool) -> None:

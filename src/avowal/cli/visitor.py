@@ -1,7 +1,6 @@
 """`avowal visitor`: show, export and erase the data of one visitor, and record their consent."""
 
 from contextlib import nullcontext
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from avowal.app.owner_requests import ApplyConsents, EraseVisitor, FindVisitorRecords
+from avowal.app.owner_requests import ApplyConsents, CompactStore, EraseVisitor, FindVisitorRecords
 from avowal.app.session import open_session
 from avowal.app.visitor_data import export_lines, read_visitor_page, record_access
 from avowal.app.visitor_summary import summarize_visitor
@@ -151,20 +150,12 @@ def erase(
                 "compare with `avowal visitor show`",
                 code="record-count-mismatch",
             )
-        register = session.register
-        register_records = [
-            *register.consents.for_visitor(records.key),
-            *register.authorisations.for_visitor(records.key),
-            *register.submissions.in_period(datetime.min, datetime.max, records.key),
-        ]
-        if not records.record_count and not register_records:
-            raise RefusedError(
-                "no data of that visitor is stored", "check the key of the visitor", code="records-not-found"
-            )
         with create_file(receipt_path) if receipt_path else nullcontext() as file:
-            receipt = make_erasure_receipt(register.ledger, session.call(EraseVisitor(records.key)))
+            erasure = session.call(EraseVisitor(records.key))
+            receipt = make_erasure_receipt(session.register.ledger, erasure)
             if file:
                 file.write(_encode_receipt(receipt))
+        session.call(CompactStore())
     if as_json:
         print_json(receipt)
     else:

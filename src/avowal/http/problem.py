@@ -28,6 +28,7 @@ class ProblemCode(StrEnum):
     NO_DETAILS_DECLARED = "no-details-declared"
     NO_NOTICE = "no-notice"
     NOT_FOUND = "not-found"
+    NOTHING_STORED = "nothing-stored"
     OTHER_ORIGIN = "other-origin"
     RECEIPT_NOT_FOUND = "receipt-not-found"
     TOO_MANY_ATTEMPTS = "too-many-attempts"

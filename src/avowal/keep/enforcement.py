@@ -6,7 +6,8 @@ before it reads anything (G7 in `docs/spec/terms.md`).
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -47,14 +48,14 @@ class PolicyEnforcer:
 
     def derive_visits(self, store: Store, now: datetime) -> None:
         """Apply consents as well, and derive views and visits from what was loaded."""
-        with self._lock:
+        with self._writing(store):
             self._derive(
                 store, now, self.register.consents.compute_governing_update(store.consent_cursor(), now)
             )
 
     def enforce_retention(self, store: Store, now: datetime) -> list[RemovedRecords]:
         """Delete or coarsen what may no longer be kept, record that, and compact the file; returns what was removed."""
-        with self._lock:
+        with self._writing(store):
             self._finish_erasures(store, now)
             self._derive(
                 store, now, self.register.consents.compute_governing_update(store.consent_cursor(), now)
@@ -71,13 +72,22 @@ class PolicyEnforcer:
                 store.clear_removals(run)
             self.register.release_requests.erase_expired(now)
             store.clear_changes(self.register.feeds.acknowledged_change_number())
-            store.compact()
+        store.compact()
         return removals + removed_submissions
 
     def erase_visitor(self, store: Store, visitor_key: str, now: datetime) -> Erasure:
-        """Erase a visitor. Once the erasure is recorded, nobody can read the visitor's records any more."""
-        with self._lock:
+        """Erase a visitor. Once the erasure is recorded, nobody can read the visitor's records any more.
+
+        Raises RefusedError if nothing is held of them: then nothing is recorded.
+        """
+        with self._writing(store):
             self._finish_erasures(store, now)
+            if not (store.holds_visitor(int(visitor_key, 16)) or self.register.erasures.is_held(visitor_key)):
+                raise RefusedError(
+                    "no data of that visitor is stored",
+                    "check the key of the visitor",
+                    code="records-not-found",
+                )
             self.register.erasures.begin(visitor_key)
             return self._finish_erasures(store, now)[visitor_key]
 
@@ -86,6 +96,7 @@ class PolicyEnforcer:
 
         Raises RefusedError if none of them is stored.
         """
+        store.wait_for_compaction()
         key = secrets.randbits(64) & ~1
         if not store.reassign_visitor(script_view_ids, key):
             raise RefusedError(
@@ -96,6 +107,13 @@ class PolicyEnforcer:
         self.derive_visits(store, now)
         return self.erase_visitor(store, f"{key:016x}", now)
 
+    @contextmanager
+    def _writing(self, store: Store) -> Iterator[None]:
+        """Hold the lock; while the file is rewritten, wait without it, as everybody who reads needs it for a moment."""
+        store.wait_for_compaction()
+        with self._lock:
+            yield
+
     def _finish_erasures(self, store: Store, now: datetime) -> dict[str, Erasure]:
         """Carry out recorded erasures, including those that a crash interrupted; returns them by visitor key."""
         erasures = {
@@ -105,7 +123,6 @@ class PolicyEnforcer:
         store.clear_erased_counts()
         if erasures:
             self.register.submissions.delete_orphans()
-            store.compact()
         return erasures
 
     def find_overdue_records(self, store: Store, now: datetime) -> list[OverdueRecords]:

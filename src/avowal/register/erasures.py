@@ -55,6 +55,11 @@ class Erasure(msgspec.Struct, frozen=True):
 class Erasures(Repository):
     """The erasures of a register."""
 
+    def is_held(self, visitor: str) -> bool:
+        """Return whether anything in the register is about a visitor."""
+        with self._database.read() as connection:
+            return bool(connection.execute(SQL["select_is_held"], {"visitor": visitor}).fetchone()[0])
+
     def begin(self, visitor: str) -> None:
         """Record that a visitor is to be erased. It will be done from now on, even after a crash."""
         with self._database.transaction() as connection:

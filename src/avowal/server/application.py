@@ -22,6 +22,7 @@ from avowal.http.json_response import json_response
 from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.sender import read_sender
 from avowal.ingest.syslog import SyslogListener
+from avowal.server.request_limits import RequestLimits
 from avowal.web.notice_routes import NoticeRoutes
 from avowal.web.policy_routes import PolicyRoutes
 from avowal.web.proof_check import ProofCheckRoutes
@@ -56,7 +57,8 @@ class Endpoints:
 
 def create_application(endpoints: Endpoints) -> ASGIApp:
     """Return the application. `POST /collect`, which is nearly all of the traffic, bypasses the router."""
-    router, collect = _create_router(endpoints), endpoints.collect.collect
+    router = RequestLimits(_create_router(endpoints), endpoints.collect.proxies)
+    collect = endpoints.collect.collect
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/collect" and scope["method"] == "POST":

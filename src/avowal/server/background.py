@@ -20,6 +20,8 @@ BACKGROUND_NICENESS = 10
 
 SALT_SWEEP_INTERVAL_SECONDS = 600.0
 DAILY_INTERVAL_SECONDS = 86_400.0
+COMPACTION_INTERVAL_SECONDS = 3_600.0
+"""How often the store's file is rewritten after erasures, at most: their bytes have to be gone within 24 hours."""
 
 LOAD_COUNTER = Counter("avowal_loads", "How often received records were loaded into the store.")
 FAILURE_COUNTER = Counter("avowal_background_failures", "How often loading, deriving or retention failed.")
@@ -37,6 +39,8 @@ class BackgroundWorker:
     derive_views: Callable[[], object]
     destroy_old_salts: Callable[[], object]
     run_daily_tasks: Callable[[], object]
+    compact: Callable[[], bool]
+    """Rewrites the store's file if it holds bytes of deleted data; returns whether it did."""
     last_error: str = ""
     """Why the last task failed; empty if it succeeded."""
     thread: WorkerThread = field(init=False)
@@ -46,9 +50,10 @@ class BackgroundWorker:
         self.thread = WorkerThread("background", self._run)
 
     def stop(self) -> None:
-        """Stop the thread, and load what was received until then."""
+        """Stop the thread, load what was received until then, and rewrite the store's file if that is due."""
         self.thread.stop()
         self._try(self.load_and_derive)
+        self._try(self.compact)
 
     def load_and_derive(self) -> None:
         """Load what was received, and derive views and visits from it."""
@@ -60,7 +65,7 @@ class BackgroundWorker:
 
     def _run(self, stop_event: threading.Event) -> None:
         lower_thread_priority()
-        swept_at = daily_tasks_at = -DAILY_INTERVAL_SECONDS
+        swept_at = daily_tasks_at = compacted_at = -DAILY_INTERVAL_SECONDS
         while not stop_event.wait(LOAD_INTERVAL_SECONDS):
             self._try(self.load_and_derive)
             if time.monotonic() - swept_at > SALT_SWEEP_INTERVAL_SECONDS:
@@ -69,16 +74,20 @@ class BackgroundWorker:
             if time.monotonic() - daily_tasks_at > DAILY_INTERVAL_SECONDS:
                 self._try(self.run_daily_tasks)
                 daily_tasks_at = time.monotonic()
+            if time.monotonic() - compacted_at > COMPACTION_INTERVAL_SECONDS and self._try(self.compact):
+                compacted_at = time.monotonic()
 
-    def _try(self, task: Callable[[], object]) -> None:
+    def _try(self, task: Callable[[], object]) -> object:
+        """Return what a task returns; None if it fails."""
         try:
-            task()
+            result = task()
         except Exception as error:  # the next round tries again, and `/readyz` reports it meanwhile
             self.last_error = type(error).__name__
             FAILURE_COUNTER.inc()
             logger.exception("a background task failed")
-        else:
-            self.last_error = ""
+            return None
+        self.last_error = ""
+        return result
 
 
 def lower_thread_priority() -> None:

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
-from avowal.app.owner_requests import EnforceRetention
+from avowal.app.owner_requests import CompactStore, EnforceRetention
 from avowal.app.session import Session
 from avowal.app.verification import verify_open_folder
 from avowal.clock import utc_now
@@ -130,6 +130,7 @@ def _build_background_worker(
         derive_views=session.derive_views,
         destroy_old_salts=lambda: salts.destroy_expired(utc_now()),
         run_daily_tasks=run_daily_tasks,
+        compact=lambda: session.call(CompactStore()),
     )
 
 

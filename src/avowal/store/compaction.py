@@ -1,14 +1,15 @@
 """Rewrite the store's file, so that no byte of deleted data is left (K4 in `docs/spec/retention.md`)."""
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 
-from avowal.atomic_files import sync_folder
 from avowal.store.sql_builder import compose, identifier, literal
 
 EXTENSION_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -19,23 +20,50 @@ EXTENSION_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 """Settings of every DuckDB instance: no extension is installed or loaded."""
 
 
+COMPACTION_MEMORY_LIMIT = "256MB"
+"""The memory that a rewrite may use, besides that of the store."""
+
+READER_PATIENCE_SECONDS = 60.0
+"""How long a new file waits for a moment without readers, before new readers have to wait for it."""
+
+
 def compacted_path(path: Path) -> Path:
     """Return the path of the new file. If it exists, a process was killed while it wrote it."""
     return path.with_suffix(".new.duckdb")
 
 
-def compact_file(path: Path, memory_limit: str) -> bool:
-    """Replace the file by a copy of its live data. Nobody may have it open.
+def snapshot_path(path: Path) -> Path:
+    """Return the path of the copy that the new file is made from. If it exists, a process was killed."""
+    return path.with_suffix(".old.duckdb")
 
-    Returns whether that was done. It is not if a write-ahead log exists, because that belongs to the old file.
+
+def remove_remains(path: Path) -> None:
+    """Remove what a rewrite left behind that was killed."""
+    for remains in (compacted_path(path), snapshot_path(path)):
+        remains.unlink(missing_ok=True)
+        remains.with_name(f"{remains.name}.wal").unlink(missing_ok=True)
+
+
+def write_compacted_file(source: BinaryIO, path: Path) -> Path:
+    """Write the live data of the store's file at `path` into a new file; returns that file, which is on disk.
+
+    `source` is the store's file, to which nobody may write meanwhile; it has to be without a write-ahead log. The store
+    may be read. The caller closes `source`, and only when the store's connection is closed: closing any descriptor of a
+    file ends this process's locks of it.
     """
-    if path.with_name(f"{path.name}.wal").exists():
-        return False
-    new = compacted_path(path)
+    snapshot, new = snapshot_path(path), compacted_path(path)
     try:
-        with duckdb.connect(new, config={"memory_limit": memory_limit, **EXTENSION_SETTINGS}) as fresh:
+        with snapshot.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+        config = {
+            "memory_limit": COMPACTION_MEMORY_LIMIT,
+            "threads": 1,  # the other ones are for those who read
+            "temp_directory": str(path.with_name("spill")),
+            **EXTENSION_SETTINGS,
+        }
+        with duckdb.connect(new, config=config) as fresh:
             ((catalogue,),) = fresh.execute("SELECT current_database()").fetchall()
-            fresh.execute(compose("ATTACH {path} AS old (READ_ONLY)", path=literal(str(path))).text)
+            fresh.execute(compose("ATTACH {path} AS old (READ_ONLY)", path=literal(str(snapshot))).text)
             copy = compose("COPY FROM DATABASE old TO {catalogue}", catalogue=identifier(catalogue))
             fresh.execute(copy.text)
             fresh.execute("DETACH old")
@@ -43,11 +71,9 @@ def compact_file(path: Path, memory_limit: str) -> bool:
             fresh.execute("CHECKPOINT")
         with new.open("rb") as file:
             os.fsync(file.fileno())
-        new.replace(path)
-        sync_folder(path.parent)
     finally:
-        new.unlink(missing_ok=True)
-    return True
+        snapshot.unlink(missing_ok=True)
+    return new
 
 
 class ReadWriteLock:
@@ -80,9 +106,13 @@ class ReadWriteLock:
                 self._condition.notify_all()
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold the lock alone. Other threads wait meanwhile."""
+    def exclusive(self, patience_seconds: float = 0.0) -> Iterator[None]:
+        """Hold the lock alone. Other threads wait meanwhile.
+
+        For `patience_seconds` it waits for a moment when nobody holds the lock; after that, nobody gets it any more.
+        """
         with self._condition:
+            self._condition.wait_for(lambda: not self._holders, patience_seconds)
             self._exclusive_wanted = True
             while self._holders:
                 self._condition.wait()

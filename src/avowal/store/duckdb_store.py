@@ -1,18 +1,20 @@
 """The store of a single machine: a DuckDB file that one process has open at a time."""
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import duckdb
 import msgspec
 import polars as pl
 
+from avowal.atomic_files import sync_folder
 from avowal.collect.journal import (
     JOURNAL_SCHEMA,
     TRANSMISSION_DELAY_MAX,
@@ -25,7 +27,13 @@ from avowal.collect.segment import Segment, UnparsableLine
 from avowal.errors import StoreError
 from avowal.sql_files import read_sql
 from avowal.store import retention_sql
-from avowal.store.compaction import EXTENSION_SETTINGS, ReadWriteLock, compact_file, compacted_path
+from avowal.store.compaction import (
+    EXTENSION_SETTINGS,
+    READER_PATIENCE_SECONDS,
+    ReadWriteLock,
+    remove_remains,
+    write_compacted_file,
+)
 from avowal.store.consent_updates import update_governing
 from avowal.store.interface import (
     ConsentCursor,
@@ -64,6 +72,9 @@ CHECKPOINT_THRESHOLD = "256MB"
 """How large the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 
 
+CHECKPOINT_RETRY_SECONDS = 0.02
+
+
 class DuckDBStore:
     """Implements Store with DuckDB.
 
@@ -78,9 +89,10 @@ class DuckDBStore:
         """
         self._path = folder / STORE_FILE
         self._memory_limit = memory_limit
-        compacted_path(self._path).unlink(missing_ok=True)
+        remove_remains(self._path)
         self._connection = self._connect()
         self._write_lock = threading.Lock()
+        self._compaction_lock = threading.Lock()
         self._lock = ReadWriteLock()
         try:
             migrate(self._write, read_schema(), read_migrations())
@@ -254,6 +266,10 @@ class DuckDBStore:
         with self._write() as cursor:
             cursor.execute("DELETE FROM retention_removals WHERE run_number = ?", [run_number])
 
+    def holds_visitor(self, visitor_id: int) -> bool:
+        """See Store."""
+        return bool(self._read(read_sql("store", "visitor_is_held"), {"visitor_id": visitor_id}).rows[0][0])
+
     def erase_visitor(self, visitor_id: int) -> RecordCounts:
         """See Store."""
         with self._write() as cursor:
@@ -287,17 +303,54 @@ class DuckDBStore:
         with self._write() as cursor:
             cursor.execute("DELETE FROM record_changes WHERE change_number <= ?", [last_change])
 
+    def is_compacting(self) -> bool:
+        """See Store."""
+        return self._compaction_lock.locked()
+
+    def wait_for_compaction(self) -> None:
+        """See Store."""
+        with self._compaction_lock:
+            pass
+
     def compact(self) -> bool:
         """See Store."""
         if not self._read("SELECT is_due FROM compaction_state", {}).rows[0][0]:
             return False
-        with self._write_lock, self._lock.exclusive():
+        with self._compaction_lock, self._write_lock:
+            self._checkpoint()
+            if self._path.with_name(f"{self._path.name}.wal").exists():
+                return False
+            new: Path | None = None
+            with self._path.open("rb") as source:
+                try:
+                    new = write_compacted_file(source, self._path)
+                finally:
+                    with self._lock.exclusive(READER_PATIENCE_SECONDS if new else 0.0):
+                        self._reopen(source, new)
+        return True
+
+    def _checkpoint(self) -> None:
+        """Write the write-ahead log into the file beside those who read; they wait only if it does not work so."""
+        deadline = time.monotonic() + READER_PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(duckdb.TransactionException), self._connection.cursor() as cursor:
+                cursor.execute("CHECKPOINT")
+                return
+            time.sleep(CHECKPOINT_RETRY_SECONDS)  # somebody creates a view at this moment
+        with self._lock.exclusive():
             self._connection.execute("CHECKPOINT")
-            self._connection.close()
-            try:
-                return compact_file(self._path, self._memory_limit)
-            finally:
-                self._connection = self._connect()
+
+    def _reopen(self, source: BinaryIO, new: Path | None) -> None:
+        """Close the file, replace it by a new one if there is one, and open it; see `write_compacted_file`."""
+        self._connection.close()
+        try:
+            if new:
+                new.replace(self._path)
+                sync_folder(self._path.parent)
+        finally:
+            source.close()
+            remove_remains(self._path)
+            self._connection = self._connect()
 
     def unparsable_lines(self, log_id: str) -> list[UnparsableLine]:
         """See Store."""

@@ -215,6 +215,10 @@ class Store(Protocol):
         """Delete the record of what a run removed, after the register has recorded it."""
         ...
 
+    def holds_visitor(self, visitor_id: int) -> bool:
+        """Return whether `erase_visitor` would delete anything."""
+        ...
+
     def erase_visitor(self, visitor_id: int) -> RecordCounts:
         """Delete all records of a visitor; returns how many, in total since the last `clear_erased_counts`."""
         ...
@@ -231,10 +235,19 @@ class Store(Protocol):
         """Delete record changes up to a number, after every processor has acknowledged them."""
         ...
 
+    def is_compacting(self) -> bool:
+        """Return whether the file is being rewritten, so that whoever writes has to wait."""
+        ...
+
+    def wait_for_compaction(self) -> None:
+        """Wait until the file is not being rewritten."""
+        ...
+
     def compact(self) -> bool:
         """Rewrite the file if it still holds bytes of deleted data; returns whether it was rewritten.
 
-        Queries wait meanwhile. A crash leaves either the old file or the new one complete.
+        Those who write wait meanwhile; those who read wait while the new file takes the place of the old one. A crash
+        leaves either the old file or the new one complete.
         """
         ...
 

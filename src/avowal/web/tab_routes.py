@@ -89,7 +89,7 @@ class TabRoutes:
         language = self.visitor.negotiate_language(find_requested_languages(request))
         page = await run_in_threadpool(self._render_page, views, language)
         if not page:
-            return await self.visitor.show_message(language, ProblemCode.VIEWS_NOT_FOUND, 404)
+            return await self.visitor.show_message(language, ProblemCode.VIEWS_NOT_FOUND)
         await run_in_threadpool(self.visitor.record_access_once, views.digest, self._record_access, views)
         return HTMLResponse(page, headers=VISITOR_PAGE_HEADERS)
 

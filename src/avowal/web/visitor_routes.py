@@ -44,6 +44,11 @@ VISITOR_REFUSALS = {
         "the visitor has no receipt of this number",
         "the visitor's page lists the receipts",
     ),
+    ProblemCode.NOTHING_STORED: (
+        404,
+        "nothing is stored about the visitor",
+        "it was erased, or its retention period has ended",
+    ),
     ProblemCode.VIEWS_NOT_FOUND: (
         404,
         "none of these page views is stored",
@@ -52,7 +57,7 @@ VISITOR_REFUSALS = {
 }
 """Why a visitor's request is refused: the status, and a detail and hint for programs. People read a page."""
 
-NOTHING_STORED, COOKIE_REFUSED, NO_COOKIE = "nothing-stored", "cookie-refused", "no-cookie"
+COOKIE_REFUSED, NO_COOKIE = "cookie-refused", "no-cookie"
 """Why the visitor's page shows no data."""
 
 ACCESS_RECORD_SECONDS = 60.0
@@ -113,7 +118,7 @@ class VisitorRoutes:
                 await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
                 return HTMLResponse(page, headers=VISITOR_PAGE_HEADERS)
         reason = (
-            NOTHING_STORED
+            ProblemCode.NOTHING_STORED
             if caller.cookie_identifier
             else COOKIE_REFUSED
             if caller.refuses_cookie
@@ -136,6 +141,8 @@ class VisitorRoutes:
         key = self._find_key(request)
         if not key:
             return await self.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
+        if not await run_in_threadpool(self.visitor_data.is_held, key):
+            return await self.refuse(request, ProblemCode.NOTHING_STORED)
         await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
         lines = iterate_in_threadpool(self.visitor_data.export_lines(key))
         return StreamingResponse(
@@ -157,8 +164,12 @@ class VisitorRoutes:
         key = self._find_key(request)
         if not key:
             return await self.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
-        receipt = await run_in_threadpool(self.visitor_data.erase, key)
-        response = send_attachment(receipt, "erasure.json")
+        response: Response
+        try:
+            receipt = await run_in_threadpool(self.visitor_data.erase, key)
+            response = send_attachment(receipt, "erasure.json")
+        except RefusedError:
+            response = await self.refuse(request, ProblemCode.NOTHING_STORED)
         response.headers["Set-Cookie"] = cookie.build_removal_header()
         return response
 
@@ -198,7 +209,7 @@ class VisitorRoutes:
     async def show_message(self, language: str, reason: str, status: int = 200) -> Response:
         """Show a page that says why no data is shown.
 
-        `reason` is `NOTHING_STORED`, `COOKIE_REFUSED`, `NO_COOKIE` or a key of `VISITOR_REFUSALS`.
+        `reason` is `COOKIE_REFUSED`, `NO_COOKIE` or a key of `VISITOR_REFUSALS`.
         """
 
         def render() -> str:
@@ -210,7 +221,7 @@ class VisitorRoutes:
                 reason=reason,
                 page_path=VISITOR_PAGE_PATH,
                 cookie_offered=bool(version and version.compiled_terms.cookie_ages(cookie.COOKIE_NAME))
-                and reason not in VISITOR_REFUSALS,
+                and (reason == ProblemCode.NOTHING_STORED or reason not in VISITOR_REFUSALS),
                 languages=self.policy_pages.list_translations(VISITOR_PAGE_PATH),
             )
 

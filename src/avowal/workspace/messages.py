@@ -31,6 +31,9 @@ class Request(
 
     needs_arrivals: ClassVar[bool] = False
     """Whether everything that arrived before the request is loaded first, so that the answer leaves nothing out."""
+    changes_data: ClassVar[bool] = False
+    """Whether it changes what is stored. While the store's file is rewritten it waits; others that need arrivals do
+    not, and are answered without what arrived since."""
 
 
 AnyRequest = Request[Any]

@@ -75,7 +75,7 @@ class FolderServer:
 
     def answer(self, request: Request[Answer], claimant: LogClaimant) -> Answer:
         """Answer a request of this process or of a connection. Raises StoreError if nothing handles it."""
-        if request.needs_arrivals:
+        if request.needs_arrivals and (request.changes_data or not self.store.is_compacting()):
             self.load_arrivals()
         if isinstance(request, self._handler.request_types):
             return self._handler.handle(request)

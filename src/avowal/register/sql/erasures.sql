@@ -6,3 +6,12 @@ SELECT visitor FROM pending_erasures;
 
 -- name: finish
 DELETE FROM pending_erasures WHERE visitor = :visitor;
+
+-- name: select_is_held
+SELECT
+    EXISTS (SELECT 1 FROM consent_subjects WHERE visitor = :visitor)
+    OR EXISTS (SELECT 1 FROM submissions WHERE visitor = :visitor)
+    OR EXISTS (SELECT 1 FROM restrictions WHERE selector_kind = 'visitor' AND selector_value = :visitor)
+    OR EXISTS (SELECT 1 FROM authorisation_subjects WHERE visitor = :visitor)
+    OR EXISTS (SELECT 1 FROM release_request_subjects WHERE visitor = :visitor)
+    OR EXISTS (SELECT 1 FROM release_subjects WHERE visitor = :visitor);
