@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from avowal.store import compaction, duckdb_store
+from avowal.store import compaction, store_file
 from avowal.store.compaction import ReadWriteLock, compacted_path, snapshot_path
 from avowal.store.duckdb_store import STORE_FILE, DuckDBStore
 from support.store_records import admitted_records, request_at, write_segment
@@ -41,7 +41,7 @@ def test_readers_are_answered_while_the_file_is_rewritten(
         assert may_end.wait(60)
         return original(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(duckdb_store, "write_compacted_file", write_slowly)
+    monkeypatch.setattr(store_file, "write_compacted_file", write_slowly)
     rewriting = threading.Thread(target=store.compact)
     rewriting.start()
     assert has_begun.wait(60)
@@ -74,7 +74,7 @@ def test_a_failed_rewrite_changes_nothing(
         raise OSError(ENOSPC, "no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(duckdb_store, "write_compacted_file", fail)
+        patch.setattr(store_file, "write_compacted_file", fail)
         with pytest.raises(OSError, match="no space left"):
             store.compact()
     assert store.record_counts().requests == MARKED // 2

@@ -23,9 +23,6 @@ EXTENSION_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 COMPACTION_MEMORY_LIMIT = "256MB"
 """The memory that a rewrite may use, besides that of the store."""
 
-READER_PATIENCE_SECONDS = 60.0
-"""How long a new file waits for a moment without readers, before new readers have to wait for it."""
-
 
 def compacted_path(path: Path) -> Path:
     """Return the path of the new file. If it exists, a process was killed while it wrote it."""

@@ -1,20 +1,17 @@
 """The store of a single machine: a DuckDB file that one process has open at a time."""
 
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import duckdb
 import msgspec
 import polars as pl
 
-from avowal.atomic_files import sync_folder
 from avowal.collect.journal import (
     JOURNAL_SCHEMA,
     TRANSMISSION_DELAY_MAX,
@@ -24,16 +21,8 @@ from avowal.collect.journal import (
 )
 from avowal.collect.probe import ProbeResult
 from avowal.collect.segment import Segment, UnparsableLine
-from avowal.errors import StoreError
 from avowal.sql_files import read_sql
 from avowal.store import retention_sql
-from avowal.store.compaction import (
-    EXTENSION_SETTINGS,
-    READER_PATIENCE_SECONDS,
-    ReadWriteLock,
-    remove_remains,
-    write_compacted_file,
-)
 from avowal.store.consent_updates import update_governing
 from avowal.store.interface import (
     ConsentCursor,
@@ -59,27 +48,20 @@ from avowal.store.load_state import (
 from avowal.store.migrations import migrate, read_migrations, read_schema
 from avowal.store.run_query import execute_statements, query_secure_views, query_with_timeout, run_query
 from avowal.store.sql_builder import compose, identifier
+from avowal.store.store_file import StoreFile
 
 STORE_FILE = "avowal.duckdb"
-SPILL_FOLDER = "spill"
 LONGEST_VISITOR_DAY = timedelta(hours=25)
 """The length of a visitor day on which the clock is put back. All rows of a daily key lie within it."""
 
 SLICE_VISITORS_MAX = 200_000
 """How many visitors are derived at a time: bounds the memory that it takes."""
 
-CHECKPOINT_THRESHOLD = "256MB"
-"""How large the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
-
-
-CHECKPOINT_RETRY_SECONDS = 0.02
-
 
 class DuckDBStore:
     """Implements Store with DuckDB.
 
-    The file is locked by the process that has it open. The instance has no access to other files or the network, and
-    its configuration is locked. Rows are loaded as Arrow streams; temporary data goes into the data folder.
+    Rows are loaded as Arrow streams; temporary data goes into the data folder.
     """
 
     def __init__(self, folder: Path, memory_limit: str) -> None:
@@ -87,47 +69,16 @@ class DuckDBStore:
 
         Raises StoreError if the file cannot be opened, or was made by a newer version or an earlier build.
         """
-        self._path = folder / STORE_FILE
-        self._memory_limit = memory_limit
-        remove_remains(self._path)
-        self._connection = self._connect()
-        self._write_lock = threading.Lock()
-        self._compaction_lock = threading.Lock()
-        self._lock = ReadWriteLock()
+        self._file = StoreFile(folder / STORE_FILE, memory_limit)
         try:
             migrate(self._write, read_schema(), read_migrations())
         except BaseException:
-            self._connection.close()
+            self._file.close()
             raise
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        """Open the file without access to anything else, and lock the configuration."""
-        try:
-            connection = duckdb.connect(
-                self._path,
-                config={
-                    "memory_limit": self._memory_limit,
-                    "temp_directory": str(self._path.with_name(SPILL_FOLDER)),
-                    "preserve_insertion_order": "false",
-                    "checkpoint_threshold": CHECKPOINT_THRESHOLD,
-                    **EXTENSION_SETTINGS,
-                },
-            )
-        except duckdb.Error as error:
-            raise StoreError(
-                f"`{self._path}` cannot be opened ({type(error).__name__})",
-                "close any other program that has it open; if the file is damaged, restore it from a backup",
-                code="store-unusable",
-            ) from None
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        return connection
 
     def close(self) -> None:
         """Leave the store as it is."""
-        with self._write_lock:
-            self._connection.close()
+        self._file.close()
 
     def log_positions(self) -> list[LogPosition]:
         """See Store."""
@@ -305,52 +256,16 @@ class DuckDBStore:
 
     def is_compacting(self) -> bool:
         """See Store."""
-        return self._compaction_lock.locked()
+        return self._file.is_compacting
 
     def wait_for_compaction(self) -> None:
         """See Store."""
-        with self._compaction_lock:
-            pass
+        self._file.wait_for_compaction()
 
     def compact(self) -> bool:
         """See Store."""
-        if not self._read("SELECT is_due FROM compaction_state", {}).rows[0][0]:
-            return False
-        with self._compaction_lock, self._write_lock:
-            self._checkpoint()
-            if self._path.with_name(f"{self._path.name}.wal").exists():
-                return False
-            new: Path | None = None
-            with self._path.open("rb") as source:
-                try:
-                    new = write_compacted_file(source, self._path)
-                finally:
-                    with self._lock.exclusive(READER_PATIENCE_SECONDS if new else 0.0):
-                        self._reopen(source, new)
-        return True
-
-    def _checkpoint(self) -> None:
-        """Write the write-ahead log into the file beside those who read; they wait only if it does not work so."""
-        deadline = time.monotonic() + READER_PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            with suppress(duckdb.TransactionException), self._connection.cursor() as cursor:
-                cursor.execute("CHECKPOINT")
-                return
-            time.sleep(CHECKPOINT_RETRY_SECONDS)  # somebody creates a view at this moment
-        with self._lock.exclusive():
-            self._connection.execute("CHECKPOINT")
-
-    def _reopen(self, source: BinaryIO, new: Path | None) -> None:
-        """Close the file, replace it by a new one if there is one, and open it; see `write_compacted_file`."""
-        self._connection.close()
-        try:
-            if new:
-                new.replace(self._path)
-                sync_folder(self._path.parent)
-        finally:
-            source.close()
-            remove_remains(self._path)
-            self._connection = self._connect()
+        is_due = self._read("SELECT is_due FROM compaction_state", {}).rows[0][0]
+        return bool(is_due) and self._file.compact()
 
     def unparsable_lines(self, log_id: str) -> list[UnparsableLine]:
         """See Store."""
@@ -369,29 +284,20 @@ class DuckDBStore:
     @contextmanager
     def open_secure_views(self, views: Mapping[str, str]) -> Iterator[QueryFunction]:
         """See Store."""
-        with self._lock.shared(), self._connection.cursor() as cursor:
+        with self._file.read() as cursor:
             yield partial(query_secure_views, cursor, dict(views))
 
     def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
         """See Store."""
-        with self._lock.shared(), self._connection.cursor() as cursor:
+        with self._file.read() as cursor:
             return query_with_timeout(cursor, views, sql, timeout_seconds)
 
     def _read(self, sql: str, values: Mapping[str, Any]) -> ResultTable:
-        with self._lock.shared(), self._connection.cursor() as cursor:
+        with self._file.read() as cursor:
             return run_query(cursor, sql, values)
 
-    @contextmanager
-    def _write(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a transaction, and commit it at the end or roll it back on an error."""
-        with self._write_lock, self._connection.cursor() as cursor:
-            cursor.execute("BEGIN")
-            try:
-                yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+    def _write(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return self._file.write()
 
 
 def _delete_visitor(cursor: duckdb.DuckDBPyConnection, table: str, visitor_id: int) -> int:
