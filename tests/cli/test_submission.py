@@ -7,8 +7,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from support.registers import list_entry_kinds, query_register
 from support.site import CommandResult, Site, tamper
-from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
+from support.submissions import ORDER_FORM, object_to
 from support.templates import make_once
 from support.verification import assert_found
 
@@ -52,7 +53,7 @@ def test_an_objected_purpose_sees_nothing(site: Site, reference: str) -> None:
     assert object_to(site, reference, "abuse", "--withdraw").status == 1
     assert object_to(site, reference, "content", "--withdraw").status == 0
     assert show(site, reference).status == 0
-    assert [kind for kind in entry_kinds(site) if "objection" in kind] == [
+    assert [kind for kind in list_entry_kinds(site) if "objection" in kind] == [
         "objection-raised",
         "objection-withdrawn",
     ]
@@ -61,10 +62,10 @@ def test_an_objected_purpose_sees_nothing(site: Site, reference: str) -> None:
 
 def test_a_parent_stands_for_all_its_purposes(site: Site, reference: str) -> None:
     """An unknown purpose or reference is refused, and nothing is recorded."""
-    entries = len(entry_kinds(site))
+    entries = len(list_entry_kinds(site))
     assert object_to(site, reference, "fun").status == 2
     assert object_to(site, "f" * 24, "content").status == 1
-    assert len(entry_kinds(site)) == entries
+    assert len(list_entry_kinds(site)) == entries
     assert len(object_to(site, reference, "operate").json()["purposes"]) > 1
 
 
@@ -118,7 +119,7 @@ def test_an_invalid_correction_is_refused(
     """An invalid correction changes nothing."""
     result = site.avowal("submission", "correct", reference, "--field", field, "--channel", "letter")
     assert (result.status, message in result.err) == (status, True), result.err
-    assert "submission-corrected" not in entry_kinds(site)
+    assert "submission-corrected" not in list_entry_kinds(site)
 
 
 def test_objections_and_corrections_are_exported_and_erased(site: Site, reference: str) -> None:
@@ -139,7 +140,7 @@ def test_objections_and_corrections_are_exported_and_erased(site: Site, referenc
         query_register(site, "SELECT * FROM objection_subjects"),
         query_register(site, "SELECT * FROM correction_subjects"),
     ) == ([], [])
-    assert entry_kinds(site).count("objection-raised") == 1
+    assert list_entry_kinds(site).count("objection-raised") == 1
     assert site.avowal("verify").status == 0
 
 

@@ -11,8 +11,9 @@ import pytest
 from avowal.clock import utc_now
 from avowal.register.register import Register
 from avowal.register.restrictions import RestrictionChange, SubmissionSelector
+from support.registers import list_entry_kinds, query_register
 from support.site import CommandResult, Site, tamper
-from support.submissions import ORDER_FORM, entry_kinds, object_to, query_register
+from support.submissions import ORDER_FORM, object_to
 from support.templates import make_once
 from support.verification import assert_found
 
@@ -200,7 +201,7 @@ def test_an_invalid_restriction_is_refused(
     result = restrict(site, *options)
     assert (result.status, result.code) == (status, code), result.err
     assert query_register(site, "SELECT * FROM submissions") == before
-    assert "restrictions-changed" not in entry_kinds(site)
+    assert "restrictions-changed" not in list_entry_kinds(site)
     assert reference
 
 

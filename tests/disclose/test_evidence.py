@@ -1,25 +1,18 @@
 """The evidence of a release: which is accepted for its ground, and whom it is about."""
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.disclosures import NOW, RECENT, disclose_to_court, site_with_attack
+from support.registers import read_rows
 from support.site import CHROME, Site, line
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return site_with_attack(tmp_path)
-
-
-def read_rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
-        return register.execute(f"SELECT {columns} FROM {table}").fetchall()
 
 
 @pytest.mark.parametrize(

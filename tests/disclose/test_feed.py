@@ -4,10 +4,9 @@ import base64
 import http.server
 import json
 import re
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from avowal.register.feeds import Feeds
 from support.processors import CONTRACT, add_processor
+from support.registers import list_entry_kinds, query_register
 from support.running_server import SETTINGS, RunningServer, start_server
 from support.site import CHROME, CommandResult, Site, line, tamper, wait_until
 from support.templates import make_once
@@ -69,18 +69,6 @@ def take_lines(site: Site) -> list[dict[str, Any]]:
 
 def select_kind(lines: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [row for row in lines if row["kind"] == kind]
-
-
-def query_register(site: Site, sql: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
-        return register.execute(sql).fetchall()
-
-
-def list_entry_kinds(site: Site) -> list[str]:
-    return [
-        json.loads(body)["kind"]
-        for (body,) in query_register(site, "SELECT body FROM entries ORDER BY entry")
-    ]
 
 
 def test_a_processor_gets_its_records(site: Site) -> None:

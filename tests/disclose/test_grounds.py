@@ -2,12 +2,9 @@
 
 import json
 import re
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -33,6 +30,7 @@ from support.disclosures import (
     site_with_attack,
     verify_elsewhere,
 )
+from support.registers import list_entry_kinds, read_rows
 from support.running_server import free_port
 from support.site import Site, line, tamper
 
@@ -40,15 +38,6 @@ from support.site import Site, line, tamper
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return site_with_attack(tmp_path)
-
-
-def read_rows(site: Site, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(site.data / "register.sqlite")) as register:
-        return register.execute(f"SELECT {columns} FROM {table}").fetchall()
-
-
-def list_entry_kinds(site: Site) -> list[str]:
-    return [json.loads(body)["kind"] for (body,) in read_rows(site, "entries ORDER BY entry", "body")]
 
 
 def advance_clock(monkeypatch: pytest.MonkeyPatch, days: int, *modules: str) -> None:

@@ -1,9 +1,7 @@
 """Access logs that real servers send by syslog become requests, as the terms permit, while the server runs."""
 
 import http.client
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -11,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from support.programs import find_program, run_program
 from support.running_server import RunningServer, free_port, start_server
 from support.site import FIREFOX, Site, wait_until
 
-PATHS = "/usr/sbin:/usr/bin:/opt/homebrew/bin"
 SECRET = "s3cr3t"  # noqa: S105  # not a real secret
 CONFIGS = {
     "nginx": """
@@ -69,26 +67,12 @@ ARGUMENTS = {"nginx": ["-e", "{folder}/error.log", "-c", "{config}"], "haproxy":
 @contextmanager
 def run_server(name: str, folder: Path, syslog: int) -> Iterator[int]:
     """Run a server that sends its log to a port."""
-    program = shutil.which(name.partition(" ")[0], path=PATHS)
-    if not program:
-        pytest.skip(f"{name} is not installed")
+    program = find_program(name.partition(" ")[0])
     port, config = free_port(), folder / "config"
     config.write_text(CONFIGS[name].format(folder=folder, port=port, syslog=syslog))
     arguments = [word.format(folder=folder, config=config) for word in ARGUMENTS[name.partition(" ")[0]]]
-    with (folder / "said").open("wb") as output:
-        process = subprocess.Popen([program, *arguments], stdout=output, stderr=output)
-
-    def listens() -> bool:
-        assert process.poll() is None, (folder / "said").read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_until(listens, f"{name} listens")
+    with run_program([program, *arguments], port, folder / "output"):
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def site_with_syslog(folder: Path) -> tuple[Site, int]:

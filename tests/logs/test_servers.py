@@ -2,11 +2,6 @@
 
 import http.client
 import re
-import shutil
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,9 +12,10 @@ import polars as pl
 import pytest
 
 from avowal.logs.formats import create_parser, detect_format
+from support.programs import find_program, run_program
+from support.running_server import free_port
 from support.site import wait_until
 
-WAIT_SECONDS = 20
 ODD_AGENT = 'Odd "quoted" \\agent/1.0 [x]'
 REQUESTS = (
     ("GET", "/", "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0"),
@@ -124,20 +120,11 @@ NGINX_LOGS = {
 }
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def run_server(name: str, folder: Path, log: Path) -> Iterator[int]:
     """Run a server at a free port of the loopback until the block ends."""
     server = SERVERS[name]
-    program = shutil.which(server.program, path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    if not program:
-        pytest.skip(f"{server.program} is not installed: `apt install {server.program}`")
+    program = find_program(server.program)
     port, config = free_port(), folder / "config"
     directive, log_name = NGINX_LOGS.get(name, ("", ""))
     syslog = "rfc3164" if "syslog" in name else "raw"
@@ -146,27 +133,8 @@ def run_server(name: str, folder: Path, log: Path) -> Iterator[int]:
     )
     config.write_text(text, encoding="utf-8")
     arguments = [word.format(config=config) for word in server.arguments]
-    environment = {"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    with (folder / "output").open("wb") as output:
-        child = subprocess.Popen(
-            [program, *arguments], stdout=output, stderr=subprocess.STDOUT, env=environment
-        )
-    try:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if child.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(
-                        f"{name} did not start: {(folder / 'output').read_text(errors='replace')[-500:]}"
-                    )
-                time.sleep(0.05)
+    with run_program([program, *arguments], port, folder / "output"):
         yield port
-    finally:
-        child.send_signal(signal.SIGTERM)
-        child.wait(WAIT_SECONDS)
 
 
 def send_requests(port: int) -> None:

@@ -2,9 +2,7 @@
 
 import json
 import re
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from support.manual import read_snippet
+from support.programs import find_program, run_program
 from support.running_server import SITE, RunningServer, free_port, start_server
-from support.site import FIREFOX, Site, wait_until
+from support.site import FIREFOX, Site
 
 REAL, FORGED = "127.0.0.9", "203.0.113.66"
 """The visitor's address, from which the tests connect, and one that the visitor would like to have."""
@@ -139,29 +138,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 @contextmanager
 def run_web_server(name: str, folder: Path, behind: int) -> Iterator[int]:
     """Run a web server with the settings of the manual before a server; yields its port."""
-    program = shutil.which(name, path="/usr/sbin:/usr/bin")
-    if not program:
-        pytest.skip(f"{name} is not installed")
+    program = find_program(name)
     template, after, words = WEB_SERVERS[name]
     port, config = free_port(), folder / "config"
     text = template.format(folder=folder, port=port, snippet=read_snippet("## Serving", after))
     config.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{behind}"))
-    environment = {"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    with (folder / "output").open("wb") as output:
-        command = [program, *(word.format(folder=folder, config=config) for word in words)]
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-
-    def listens() -> bool:
-        assert process.poll() is None, (folder / "output").read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    try:
-        wait_until(listens, f"{name} to listen")
+    arguments = (word.format(folder=folder, config=config) for word in words)
+    with run_program([program, *arguments], port, folder / "output"):
         yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def send(port: int, request: str) -> int:

@@ -2,10 +2,8 @@
 
 import http.client
 import json
-import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address
@@ -21,6 +19,7 @@ from proxyprotocol.v2 import ProxyProtocolV2
 
 from avowal.server.proxy_protocol import MAX_HEADER_BYTES, MAX_V1_HEADER_BYTES, parse_proxy_header
 from support.certificates import tls_context
+from support.programs import find_program, is_listening, run_program
 from support.running_server import SCRIPT_VIEW_TOKEN, SITE, Answer, RunningServer, free_port
 from support.site import FIREFOX, Site, wait_until
 
@@ -42,24 +41,11 @@ backend avowal
 @contextmanager
 def run_haproxy(folder: Path, server_port: int, option: str, tls: str = "") -> Iterator[int]:
     """Run HAProxy before a server; yields its port."""
-    program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/opt/homebrew/bin")
-    if not program:
-        pytest.skip("haproxy is not installed")
+    program = find_program("haproxy")
     port, config = free_port(), folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=port, behind=server_port, option=option, tls=tls))
-    with (folder / "output").open("wb") as output:
-        process = subprocess.Popen([program, "-f", str(config)], stdout=output, stderr=output)
-    try:
-        wait_until(lambda: is_listening(port), "haproxy to listen")
+    with run_program([program, "-f", str(config)], port, folder / "output"):
         yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The script in a real Chromium, on a site behind a real nginx: stored views match what the visitor did."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Route, sync_playwright
 
 from support.browsers import CHROMIUM, NGINX, SCRIPTED_PAGE, needs_chromium_and_nginx
+from support.programs import run_program
 from support.running_server import RunningServer, free_port, start_server
 from support.site import CHROME, Site, wait_until
 
@@ -124,12 +124,9 @@ def run_nginx(folder: Path, server_port: int) -> Iterator[int]:
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port, behind=server_port))
-    process = subprocess.Popen([NGINX, "-e", str(folder / "error.log"), "-c", str(config)])
-    try:
+    command = [NGINX, "-e", str(folder / "error.log"), "-c", str(config)]
+    with run_program(command, port, folder / "output"):
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture

@@ -3,11 +3,8 @@
 import http.client
 import json
 import re
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 from support.browsers import CHROMIUM
 from support.manual import read_snippet
 from support.notices import list_displays, site_with_versions
+from support.programs import find_program, run_program
 from support.running_server import SAME_ORIGIN, RunningServer, free_port, start_server
 from support.site import Site, wait_until
 
@@ -175,7 +173,6 @@ def fetch(port: int, path: str = "/") -> str:
         return connection.getresponse().read().decode()
 
 
-@pytest.mark.skipif(not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="needs nginx")
 def test_nginx_inserts_the_notice_into_pages(server: RunningServer, tmp_path: Path) -> None:
     """An nginx server inserts the notice with the configuration of the manual."""
     (tmp_path / "index.html").write_text("<!doctype html><title>page</title><body><p>words</body>")
@@ -188,10 +185,8 @@ def test_nginx_inserts_the_notice_into_pages(server: RunningServer, tmp_path: Pa
         f"location /privacy {{ proxy_pass http://127.0.0.1:{server.port}; }}\n"
         f"{read_snippet('### The notice', 'nginx puts it in by itself:')} }} }}\n"
     )
-    with run_command(
-        "/usr/sbin/nginx", "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")
-    ):
-        wait_until(lambda: is_listening(port), "nginx to listen")
+    command = ["-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
+    with run_program([find_program("nginx"), *command], port, tmp_path / "output"):
         page = fetch(port)
     assert re.search(
         r'<noscript><section id="avowal-notice" lang="pt-BR".*</section>\s*</noscript></body>',
@@ -200,7 +195,6 @@ def test_nginx_inserts_the_notice_into_pages(server: RunningServer, tmp_path: Pa
     )
 
 
-@pytest.mark.skipif(not shutil.which("caddy"), reason="needs caddy")
 def test_caddy_inserts_the_notice_into_templates(server: RunningServer, tmp_path: Path) -> None:
     """Caddy inserts the notice with the configuration of the manual."""
     manual = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
@@ -212,23 +206,7 @@ def test_caddy_inserts_the_notice_into_templates(server: RunningServer, tmp_path
         f" handle /privacy* {{\n reverse_proxy 127.0.0.1:{server.port}\n }}\n"
         f"{read_snippet('### The notice', 'in their body:')}\n}}\n"
     )
-    with run_command("caddy", "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"):
-        wait_until(lambda: is_listening(port), "caddy to listen")
+    command = ["run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"]
+    with run_program([find_program("caddy"), *command], port, tmp_path / "output"):
         page = fetch(port)
     assert '<noscript><section id="avowal-notice" lang="pt-BR"' in page, page
-
-
-def is_listening(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def run_command(*command: str) -> Iterator[None]:
-    """Run a server until the block ends."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)

@@ -1,0 +1,47 @@
+"""Web servers and proxies that tests run beside Avowal."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.site import wait_until
+
+SEARCH_PATH = "/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+
+
+def find_program(name: str) -> str:
+    """Return the path of a program; skips the test if it is not installed."""
+    path = shutil.which(name, path=SEARCH_PATH)
+    if not path:
+        pytest.skip(f"{name} is not installed: `apt install {name}`")
+    return path
+
+
+def is_listening(port: int) -> bool:
+    """Return whether a process listens on a port of the loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def run_program(command: Sequence[str], port: int, output: Path) -> Iterator[None]:
+    """Run a program until the block ends, which begins once it listens on a port; its output goes to a file."""
+    environment = {"HOME": str(output.parent), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    with output.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+
+    def is_ready() -> bool:
+        assert process.poll() is None, output.read_text(errors="replace")
+        return is_listening(port)
+
+    try:
+        wait_until(is_ready, f"{command[0]} to listen on port {port}")
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
