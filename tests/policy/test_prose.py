@@ -124,3 +124,14 @@ def test_a_collected_category_is_a_declared_practice() -> None:
     assert find_prose_mismatches(prose("We record your browser."), compile_terms(TERMS))[0].startswith(
         "the terms declare"
     )
+
+
+def test_terms_may_collect_the_query_of_a_page_without_a_mention_of_it() -> None:
+    """A policy that speaks of pages need not speak of what stands behind their question mark."""
+    rule = msgspec.structs.replace(
+        TERMS.collect_rules[0], categories=["page-path", "page-query"], max_ages={"full": "forever"}
+    )
+    bounds = compile_terms(msgspec.structs.replace(TERMS, collect_rules=[*TERMS.collect_rules, rule]))
+    assert not [
+        sentence for sentence in find_prose_mismatches(prose(""), bounds) if "question mark" in sentence
+    ]
