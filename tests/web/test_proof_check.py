@@ -37,8 +37,8 @@ DISCLOSE = (
     "--recipient",
     "cert@example.net",
     "--reference",
-    "case 12",
 )
+CAR = "carcarcarcarcarcarcarc"
 HOLDS, ENTRY = "It holds: the ledger has this entry, and", "It holds: the ledger has this entry."
 SIGNATURE, TREE = "it is not signed by the ledger", "its proof does not lead to"
 DIFFERS, NONE = "the receipt says something else", "This is no receipt and no proof."
@@ -46,19 +46,21 @@ DIFFERS, NONE = "the receipt says something else", "This is no receipt and no pr
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """Serve a site of three languages with a release of two visitors' records and a consent."""
+    """Serve a site of three languages with a release of two visitors' records, one of another's, and a consent."""
     empty_site = Site(tmp_path_factory.mktemp("site"))
     with_views = '["ip-address", "request-time", "method"', '["ip-address", "view", "request-time", "method"'
     site = site_in_three_languages(empty_site, ("notice-days = 30", "notice-days = 0"), with_views)
     with start_server(site) as server:
-        for number, visitor in enumerate((ANN, "carcarcarcarcarcarcarc", BEN)):
+        for number, visitor in enumerate((ANN, CAR, BEN)):
             token = f"{number}bcdefghij0123456789"
             url = f"https://{SITE}/{'other' if number == 1 else 'case'}"
             assert server.send_event(cookie_headers(visitor), script_view_token=token, url=url).status == 202
         server.wait_for_rows("SELECT page_path FROM views", 3)
-        rows = ("--rows", "script_views WHERE page_path = '/case'", "--categories", "ip-address")
-        result = site.avowal(*DISCLOSE, "--contact", "cert@example.net", *rows, "--package", "case.zip")
-        assert result.status == 0, result.err
+        for name in ("case", "other"):
+            rows = ("--rows", f"script_views WHERE page_path = '/{name}'", "--categories", "ip-address")
+            package = ("--package", f"{name}.zip")
+            result = site.avowal(*DISCLOSE, name, "--contact", "cert@example.net", *rows, *package)
+            assert result.status == 0, result.err
         publish_version(site, 0, 9)
         page = server.request("GET", "/privacy/me", headers=cookie_headers(ANN)).body.decode()
         (identity,) = re.findall(r"/privacy/me/consent/([0-9a-f]{64})", page)
@@ -74,14 +76,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 @pytest.fixture(scope="module")
 def receipts(server: RunningServer) -> dict[str, str]:
     """Return a receipt of each kind, and a proof."""
-    page = server.request("GET", "/privacy/me", headers=cookie_headers(ANN)).body.decode()
     texts = {}
-    for name, entry in zip(
-        ("release", "consent"), re.findall(r"/privacy/me/receipts/(\d+)", page), strict=True
-    ):
-        texts[name] = server.request(
-            "GET", f"/privacy/me/receipts/{entry}", headers=cookie_headers(ANN, **SAME_ORIGIN)
-        ).body.decode()
+    for visitor, kinds in ((ANN, ("release", "consent")), (CAR, ("release of one visitor",))):
+        page = server.request("GET", "/privacy/me", headers=cookie_headers(visitor)).body.decode()
+        for kind, path in zip(kinds, re.findall(r"/privacy/me/receipts/\d+", page), strict=True):
+            headers = cookie_headers(visitor, **SAME_ORIGIN)
+            texts[kind] = server.request("GET", path, headers=headers).body.decode()
     texts["erasure"] = server.request(
         "POST", "/privacy/me/erasure", headers=cookie_headers(BEN, **SAME_ORIGIN)
     ).body.decode()
@@ -123,14 +123,14 @@ def check_text(page: Page, text: str, key: str = "") -> str:
     return sentence
 
 
-@pytest.mark.parametrize("kind", ["consent", "release", "erasure", "proof"])
+@pytest.mark.parametrize("kind", ["consent", "release", "release of one visitor", "erasure", "proof"])
 def test_a_valid_receipt_or_proof_passes(page: Page, receipts: dict[str, str], kind: str) -> None:
     """The page shows the entry and sends no request; the key of another ledger is refused."""
     requested_urls: list[str] = []
     page.on("request", lambda request: requested_urls.append(request.url))
     assert check_text(page, receipts[kind]).startswith(ENTRY if kind == "proof" else HOLDS)
     entry = page.locator("dl").inner_text()
-    assert {"proof": "version-published", "erasure": "erasure-done"}.get(kind, kind) in entry
+    assert {"proof": "version-published", "erasure": "erasure-done"}.get(kind, kind.split()[0]) in entry
     other = "avowal/223e6acd+1ce39118+AflIOKDz8CL0yOZZFP1LXXHHISuWFlNHq7UfAAAAAAAA"
     assert "This is no public key" in check_text(page, receipts[kind], other)
     assert requested_urls == []
@@ -139,6 +139,7 @@ def test_a_valid_receipt_or_proof_passes(page: Page, receipts: dict[str, str], k
 CHECKS: dict[str, Callable[[str, Verifier], object]] = {
     "consent": check_consent_receipt,
     "release": check_release_receipt,
+    "release of one visitor": check_release_receipt,
     "erasure": check_erasure_receipt,
 }
 
@@ -174,7 +175,7 @@ def replace_middle_character(text: str) -> str:
     return text[:middle] + replacement + text[middle + 1 :]
 
 
-@pytest.mark.parametrize("kind", ["consent", "release", "erasure"])
+@pytest.mark.parametrize("kind", ["consent", "release", "release of one visitor", "erasure"])
 def test_a_changed_receipt_fails_as_in_verify(
     page: Page, server: RunningServer, receipts: dict[str, str], kind: str
 ) -> None:
@@ -188,7 +189,7 @@ def test_a_changed_receipt_fails_as_in_verify(
             is_valid = False
         assert check_text(page, text).startswith(HOLDS) is is_valid, path
         results.append(is_valid)
-    assert results.count(False) > 5
+    assert results.count(False) >= 5
 
 
 def test_an_error_is_named(page: Page, receipts: dict[str, str]) -> None:
