@@ -218,10 +218,17 @@ def test_a_processor_is_added_or_refused(site: Site) -> None:
         processor["name"] for processor in site.avowal("processor", "list", "--json").json()["processors"]
     ] == ["shield"]
     assert site.avowal("processor", "remove", "greedy").status == 1
-    assert site.avowal("processor", "add", "../../x").status == 2
     assert site.avowal("processor", "remove", "shield").status == 0
     assert site.avowal("processor", "list", "--json").json()["processors"] == []
     assert site.avowal("verify").status == 0
+
+
+def test_only_a_contract_in_its_folder_is_read(site: Site) -> None:
+    """A name without a contract is refused, and so is a path that leads out of the folder of contracts."""
+    (site.folder / "policy" / "elsewhere.toml").write_text(CONTRACT)
+    for name in ("nobody", "../elsewhere", "../../nothing"):
+        refused = site.avowal("processor", "add", name)
+        assert (refused.status, refused.code) == (2, "contract-not-found"), name
 
 
 def test_stricter_terms_make_a_contract_insufficient(site: Site) -> None:
