@@ -46,6 +46,10 @@ REPAIRED: list[tuple[str, dict[str, Any]]] = [
     (COMBINED.replace("(X11)", '(X11; "quoted")'), {"user_agent": 'Mozilla/5.0 (X11; "quoted")'}),
     (COMBINED.replace("(X11)", 'a" b'), {"user_agent": 'Mozilla/5.0 a" b'}),
     (COMBINED.replace("(X11)", '"x"') + ' "203.0.113.9"', {"user_agent": 'Mozilla/5.0 "x"'}),
+    (
+        COMBINED.replace("(X11)", 'a"' * 58),
+        {"user_agent": "Mozilla/5.0 " + 'a"' * 58},
+    ),  # with 64 quotes, the most
     (COMBINED.replace("/a?b=1", '/a"?b=1'), {"path": "/a%22"}),
     (COMBINED.removesuffix('"'), {"user_agent": None}),
     (COMBINED.removesuffix('X11)"'), {"user_agent": None}),
@@ -75,6 +79,7 @@ def test_a_damaged_line_with_its_essential_fields_is_parsed(
         (COMBINED.replace(" - - ", " ").replace("02/Jan", "31/Feb"), DropReason.INVALID_TIME),
         (COMBINED.replace(" - - ", " ") + " " + "x" * LINE_CHARACTERS_MAX, DropReason.MALFORMED),
         (COMBINED.replace("(X11)", '" ' * 100) + "]", DropReason.MALFORMED),
+        (COMBINED.replace("(X11)", 'a"' * 59), DropReason.MALFORMED),
     ],
 )
 def test_an_ambiguous_line_is_unparsable(line: str, reason: DropReason) -> None:

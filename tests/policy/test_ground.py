@@ -9,7 +9,7 @@ from avowal.change.draft import TERMS_FILE
 from avowal.errors import TermsError
 from avowal.policy.bounds import OWN_USE, CompiledTerms
 from avowal.policy.compare import ProtectionRelation, compare
-from avowal.policy.describe import describe_witnesses, format_duty_value
+from avowal.policy.describe import describe_witnesses, format_duty_name, format_duty_value
 from avowal.policy.ground import EvidenceKind
 from avowal.policy.language import find_language
 from avowal.policy.terms import compile_terms, find_warnings, parse_terms
@@ -100,7 +100,10 @@ def test_an_invalid_ground_is_refused(old: str, new: str, message: str, hint: st
 
 
 def test_approvals_are_counted_in_persons() -> None:
-    """The number of approvals is written in the language of the reader."""
+    """The duty of approvals and their number are written in the language of the reader."""
+    assert format_duty_name("instrument approvals") == "approvals for instrument"
+    name = format_duty_name("rights-and-safety approvals", find_language("pt-BR"))
+    assert name == "aprovações para direitos e segurança"
     assert format_duty_value("instrument approvals", 1) == "1 person"
     assert format_duty_value("instrument approvals", 2, find_language("pt-BR")) == "2 pessoas"
 
