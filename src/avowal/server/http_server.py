@@ -34,7 +34,8 @@ class ListenAddress(NamedTuple):
     @property
     def url(self) -> str:
         """The address of the home page."""
-        return f"{'https' if self.certificate else 'http'}://{self.host}:{self.port}/"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.certificate else 'http'}://{host}:{self.port}/"
 
 
 def create_http_server(
