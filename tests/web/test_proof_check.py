@@ -130,7 +130,9 @@ def test_a_valid_receipt_or_proof_passes(page: Page, receipts: dict[str, str], k
     page.on("request", lambda request: requested_urls.append(request.url))
     assert check_text(page, receipts[kind]).startswith(ENTRY if kind == "proof" else HOLDS)
     entry = page.locator("dl").inner_text()
-    assert {"proof": "version-published", "erasure": "erasure-done"}.get(kind, kind.partition(" ")[0]) in entry
+    assert {"proof": "version-published", "erasure": "erasure-done"}.get(
+        kind, kind.partition(" ")[0]
+    ) in entry
     other = "avowal/223e6acd+1ce39118+AflIOKDz8CL0yOZZFP1LXXHHISuWFlNHq7UfAAAAAAAA"
     assert "This is no public key" in check_text(page, receipts[kind], other)
     assert requested_urls == []
