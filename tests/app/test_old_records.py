@@ -455,9 +455,11 @@ def add_feed(facts: Facts, session: Session) -> None:
         response = session.processor_feed.provide_page("guard", "")
         for text in response.lines:
             entry = msgspec.json.decode(text)
-            for column, value in entry.get("values", {}).items():
-                facts.setdefault(Fact("fed", entry["id"], column), set()).add(value)
-                ends = Fact("fed until", entry["id"], column)
+            values = entry.get("values", {})
+            for column, value in values.items():
+                record = format_record_time(values["request_time"])
+                facts.setdefault(Fact("fed", record, column), set()).add(value)
+                ends = Fact("fed until", record, column)
                 facts[ends] = {entry["keep_until"][column] or "forever"}
 
 
@@ -515,4 +517,4 @@ def test_nothing_of_before_is_possible_that_was_not(
         for value in values
         if not is_covered(fact, value, permitted) and not (with_consent and fact.record in consenting)
     ]
-    assert not new, new[:5]
+    assert not new, (with_consent, new[:5])

@@ -2,11 +2,17 @@
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from avowal.ledger.release_entry import AgeReach
+from avowal.policy.bounds import Bounds, FormNeeds
+from avowal.policy.ground import GroundRequirements
+from avowal.register.register import Register
+from avowal.register.release_requests import ReleaseRequest
 from support.disclosures import (
     ANN,
     BEN,
@@ -21,6 +27,7 @@ from support.disclosures import (
 )
 from support.site import CHROME, CommandResult, Site, line
 from support.templates import make_once
+from support.verification import assert_found
 
 CHECKING = '[[ground]]\nname = "fraud-or-misuse"                         # `checking` and `industry-abuse-control`\nevidence = ["case", "records"]\n'
 ATTACK = ("--rows", "requests WHERE page_path LIKE '/wp-%'", "--categories", "ip-address,page-path")
@@ -219,3 +226,54 @@ def test_names_in_a_draft_are_not_in_a_package(tmp_path: Path, change: tuple[str
     manifest = read_package(package)["manifest.json"]
     assert b"Other" not in manifest
     assert b"b@example.org" not in manifest
+
+
+@pytest.fixture
+def careless_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Release by the version in force alone, as a program would that does not know what governs each record."""
+
+    def use_newest(_: Register, bounds: Sequence[Bounds], __: ReleaseRequest) -> list[Bounds]:
+        return [bounds[-1]] * len(bounds)
+
+    def find_newest(bounds: Sequence[Bounds], ground: str, _: Sequence[AgeReach]) -> GroundRequirements:
+        return bounds[-1].grounds[ground]
+
+    for module in ("avowal.app.owner_requests", "avowal.disclose.workflow"):
+        monkeypatch.setattr(f"{module}.narrow_to_evidence", use_newest)
+    monkeypatch.setattr("avowal.disclose.workflow.find_reached_requirements", find_newest)
+
+
+@pytest.mark.usefixtures("careless_program")
+@pytest.mark.parametrize(
+    ("promised", "changed", "reference", "code"),
+    [
+        ('["case", "records"]', '["records"]', (), "evidence-missing"),
+        (
+            '["case", "records"]\napprovals = 2',
+            '["case", "records"]',
+            ("--reference", "case 12"),
+            "approvals-missing",
+        ),
+    ],
+)
+def test_verify_finds_a_release_with_less_than_was_promised(
+    tmp_path: Path, promised: str, changed: str, reference: tuple[str, ...], code: str
+) -> None:
+    """A release with the evidence and approvals of the version in force alone is found by `avowal verify` (X3)."""
+    site = site_without_notice(tmp_path, "", ('evidence = ["case", "records"]', f"evidence = {promised}"))
+    publish(site, (f"evidence = {promised}", f"evidence = {changed}"))
+    released = disclose(site, "checking", *ATTACK, *reference, "--package", site.folder / "release.zip")
+    assert released.status == 0, released.err
+    assert_found(site, code)
+
+
+def test_verify_finds_a_release_of_what_a_form_did_not_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release of an order with more than the form needed by the terms that govern it is found (B9)."""
+    site = site_without_notice(tmp_path, ORDER)
+    reference = add_order(site)
+    generous = FormNeeds(frozenset({"person-name", "email-address"}), frozenset())
+    monkeypatch.setattr("avowal.disclose.evidence._find_form_needs", lambda *_: generous)
+    assert serve_order(site, reference)[1] == {"name", "email"}
+    assert_found(site, "category-not-needed")

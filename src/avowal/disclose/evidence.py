@@ -154,7 +154,7 @@ def find_evidence_scope(
             )
     if EvidenceKind.FUNCTION in requirements.evidence:
         submission = _find_served_submission(register, request)
-        needs = governing_bounds[submission.version - 1].form_needs.get(submission.form, NO_NEEDS)
+        needs = _find_form_needs(governing_bounds[submission.version - 1], submission.form)
         _check_served_person(needs, submission, request)
         needed = sorted(needs.categories)
         reason = f"what was asked for by `{submission.form}` does not need it"
@@ -234,7 +234,7 @@ def _find_refused_categories(
         if EvidenceKind.AUTHORISATION in required.evidence:
             refused |= requested - authorised
         if EvidenceKind.FUNCTION in required.evidence:
-            needs = bounds.form_needs.get(submission.form, NO_NEEDS) if submission else NO_NEEDS
+            needs = _find_form_needs(bounds, submission.form) if submission else NO_NEEDS
             is_served = (
                 submission is not None
                 and needs.purposes.isdisjoint(submission.objected_purposes)
@@ -245,6 +245,10 @@ def _find_refused_categories(
         if not given.issuperset(required.evidence) or refused >= requested:
             refused = {cell.category for cell in bounds.cells}
         yield refused
+
+
+def _find_form_needs(bounds: Bounds, form: str) -> FormNeeds:
+    return bounds.form_needs.get(form, NO_NEEDS)
 
 
 def _find_served_submission(register: Register, request: ReleaseRequest) -> Submission:
