@@ -42,6 +42,7 @@ from avowal.disclose.request import ReleaseInput
 from avowal.errors import AvowalError
 from avowal.keep.visitor_lookup import VisitorRecords
 from avowal.register.authorisations import Authorisation
+from avowal.register.objections import Objection
 from avowal.use.own_query import SqlQuery
 from avowal.workspace.layout import JOURNALS_FOLDER
 from support.depth import by_depth
@@ -49,6 +50,9 @@ from support.site import CHROME, Site, line
 
 RECORD_AGES_DAYS = (0.2, 2, 6, 20, 50)
 """The ages of requests, submissions and script views; none of them is near one of AGES."""
+OBJECTED_AGE_DAYS = 2
+"""The age of the submission whose person objects to `content`."""
+
 AGES = ("1 day", "4 days", "10 days", "40 days", "forever")
 ANN, BEN = "192.0.2.11", "198.51.100.12"
 CATEGORIES = (
@@ -216,7 +220,7 @@ class Attempt(NamedTuple):
     ground: str
     evidence: frozenset[str]
     subject: str
-    """`visitor`, `rows` or `submission`."""
+    """`visitor`, `rows`, `submission` or `objected submission`."""
 
 
 ATTEMPTS = st.lists(
@@ -224,7 +228,7 @@ ATTEMPTS = st.lists(
         Attempt,
         st.sampled_from(GROUNDS),
         st.frozensets(st.sampled_from(["case", "function", "claim"])),
-        st.sampled_from(["visitor", "rows", "submission"]),
+        st.sampled_from(["visitor", "rows", "submission", "objected submission"]),
     ),
     min_size=1,
     max_size=by_depth(standard=4, thorough=8),
@@ -272,7 +276,17 @@ def write_folder(folder: Path, policy: Policy) -> Site:
             received = ReceivedSubmission(
                 "order", StatementChannel.LETTER, find_visitor(session), now - timedelta(days=days), texts, []
             )
-            record_received_submission(session, received, now)
+            submission = record_received_submission(session, received, now)
+            if days == OBJECTED_AGE_DAYS:
+                session.register.objections.record(
+                    Objection(
+                        submission.reference,
+                        given=True,
+                        purposes=["content"],
+                        channel="letter",
+                        recorded_at=now,
+                    )
+                )
         given = Authorisation(
             find_visitor(session) or "0" * 16,
             "Dr. Example",
@@ -414,9 +428,13 @@ def add_submissions(facts: Facts, session: Session, purpose: str) -> None:
 
 def add_release(facts: Facts, session: Session, visitor: str | None, attempt: Attempt) -> None:
     """Add what a release would hold, with the number of approvals that it requires."""
-    submission = session.register.submissions.in_period(utc_now() - timedelta(days=8), utc_now())[0].reference
+    recent = session.register.submissions.in_period(utc_now() - timedelta(days=8), utc_now())
+    is_objected = attempt.subject == "objected submission"
+    submission = next(
+        candidate.reference for candidate in recent if bool(candidate.objected_purposes) is is_objected
+    )
     texts = {"case": "case 12", "claim": "payment", "function": submission}
-    subject = {"visitor": visitor or "0" * 16, "submission": submission, "rows": ""}[attempt.subject]
+    subject = {"visitor": visitor or "0" * 16, "rows": ""}.get(attempt.subject, submission)
     versions = session.register.versions()
     known = {
         kind

@@ -125,6 +125,25 @@ TAMPERING = {
         "version-mismatch",
         "version 2",
     ),
+    "a promise that its text does not say": (
+        [
+            "UPDATE publications SET canonical_terms = replace(canonical_terms, '604800', '804800') WHERE number = 1"
+        ],
+        "version-terms-mismatch",
+        "version 1",
+    ),
+    "a text that means something else": (
+        ["UPDATE publications SET terms_text = replace(terms_text, '7 days', '8 days') WHERE number = 1"],
+        "version-terms-mismatch",
+        "version 1",
+    ),
+    "rules of another program": (
+        [
+            """UPDATE publications SET canonical_terms = replace(canonical_terms, '"compilation":1', '"compilation":2')"""
+        ],
+        "version-terms-mismatch",
+        "version 1",
+    ),
     "the file of terms": (
         ["UPDATE publications SET terms_text = terms_text || ' ' WHERE number = 3"],
         "version-mismatch",
