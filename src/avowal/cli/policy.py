@@ -194,7 +194,9 @@ def _describe_other_rules(terms: Terms) -> str:
         for cookie in terms.cookies
     ]
     lines += [
-        f"form {form.name}: " + ", ".join(f"{name} ({category})" for name, category in form.fields.items())
+        f"form {form.name}: "
+        + ", ".join(f"{name} ({category})" for name, category in form.fields.items())
+        + f"; others receive {', '.join(form.needed_categories) or 'nothing'}"
         for form in terms.forms
     ]
     for ground, requirements in sorted(compile_terms(terms).grounds.items()):
