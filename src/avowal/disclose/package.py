@@ -1,12 +1,11 @@
 """Packages: releases as recipients get them, which they can verify without the site.
 
-A package is a zip file: `manifest.json`, a file of JSON Lines and one of Parquet for each relation, and `proof.txt`,
-which shows that the ledger has an entry with the hash of the manifest. The manifest has the hashes of the other files.
+A package is a zip file (see `disclose.archive`): `manifest.json`, `proof.txt`, and a file of JSON Lines and one of
+Parquet for each relation. The proof shows that the ledger has an entry with the hash of the manifest, which has the
+hashes of the other files. So every byte of a package is checked.
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -15,7 +14,8 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from avowal.errors import InvalidInputError, ProofError
+from avowal.disclose.archive import not_a_package, open_archive, write_archive
+from avowal.errors import ProofError, RefusedError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.entry import decode_entry
 from avowal.ledger.note import Verifier
@@ -30,19 +30,11 @@ TERMS_OF_USE = (
     "It may not be passed on to anybody.",
     "It has to be deleted on the day on which it expires, or when it is recalled.",
 )
-UNPACKED_BYTES_MAX = 1 << 32
-"""The most bytes of all files of a package together."""
+MANIFEST_BYTES_MAX = 1 << 22
+"""The longest manifest: as many files as an archive can have, each with its hash, are shorter."""
 
-READ_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    RuntimeError,
-    KeyError,
-    ValueError,
-    *JSON_ERRORS,
-)
-"""Errors of reading a package that was changed, also if it looks encrypted or uses another compression."""
+PROOF_BYTES_MAX = 1 << 18
+"""The longest proof: that of an entry as long as entries can be, with the signatures of many witnesses."""
 
 
 class PackageManifest(msgspec.Struct, frozen=True):
@@ -92,17 +84,20 @@ def hash_files(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def build_package(manifest: PackageManifest, files: Mapping[str, bytes], proof: str) -> bytes:
-    """Build a package: a zip file of the manifest, the proof and the files."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as package:
-        for name, content in {MANIFEST_FILE: manifest.content, PROOF_FILE: proof.encode(), **files}.items():
-            package.writestr(name, content)
-    return archive.getvalue()
+    """Build a package: an archive of the manifest, the proof and the files.
+
+    Raises RefusedError if the files are more, or longer, than a package can have.
+    """
+    try:
+        return write_archive({MANIFEST_FILE: manifest.content, PROOF_FILE: proof.encode(), **files})
+    except ValueError as error:
+        raise RefusedError(str(error), "release less at once", code="too-many-records") from None
 
 
 def is_package(path: Path) -> bool:
-    """Return whether a file may be a package: whether it is a zip file."""
-    return zipfile.is_zipfile(path)
+    """Return whether a file may be a package: whether it begins like a zip file."""
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
 
 
 def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[PackageManifest, EntryProof]:
@@ -110,38 +105,36 @@ def check_package(path: Path, verifier: Verifier, now: datetime) -> tuple[Packag
 
     Raises InvalidInputError if it is not a package, and ProofError if it is not valid or has expired.
     """
-    try:
-        with zipfile.ZipFile(path) as package:
-            if sum(member.file_size for member in package.infolist()) > UNPACKED_BYTES_MAX:
-                raise ProofError(
-                    "the package unpacks to more than a release has",
-                    "do not unpack it",
-                    code="package-too-large",
-                )
-            files = {name: package.read(name) for name in package.namelist()}
-        text, proof = files.pop(MANIFEST_FILE), EntryProof.parse(files.pop(PROOF_FILE).decode())
-        manifest = msgspec.json.decode(text, type=PackageManifest)
-    except READ_ERRORS:
-        raise InvalidInputError(
-            "the file is not a package of a release",
-            "give the file as it was received",
-            code="invalid-package",
-        ) from None
-    proof.verify(verifier)
-    entry = decode_entry(proof.entry)
-    if not isinstance(entry, ReleaseMade) or (entry.manifest_hash, entry.summary) != (
-        sha256(text).hexdigest(),
-        manifest.summary,
-    ):
-        raise ProofError(
-            "the ledger's entry is of another package", "it was changed, or mixed up", code="package-mismatch"
-        )
-    if hash_files(files) != manifest.file_hashes:
-        raise ProofError(
-            "the files are not those that were released",
-            "they were changed, or mixed up",
-            code="package-mismatch",
-        )
+    with open_archive(path) as archive:
+        names = [member.name for member in archive.members]
+        if names[:2] != [MANIFEST_FILE, PROOF_FILE]:
+            raise not_a_package()
+        archive.check_layout()
+        content = archive.read(MANIFEST_FILE, MANIFEST_BYTES_MAX)
+        try:
+            manifest = msgspec.json.decode(content, type=PackageManifest)
+            proof = EntryProof.parse(archive.read(PROOF_FILE, PROOF_BYTES_MAX).decode())
+        except JSON_ERRORS:
+            raise not_a_package() from None
+        proof.verify(verifier)
+        entry = decode_entry(proof.entry)
+        if (
+            not isinstance(entry, ReleaseMade)
+            or (entry.manifest_hash, entry.summary) != (sha256(content).hexdigest(), manifest.summary)
+            or manifest.content != content
+        ):
+            raise ProofError(
+                "the ledger's entry is of another package",
+                "it was changed, or mixed up",
+                code="package-mismatch",
+            )
+        hashes = manifest.file_hashes
+        if names[2:] != list(hashes) or any(archive.hash(name) != hashes[name] for name in hashes):
+            raise ProofError(
+                "the files are not those that were released",
+                "they were changed, or mixed up",
+                code="package-mismatch",
+            )
     if now > manifest.summary.expires_at:
         raise ProofError(
             f"the package expired on {manifest.summary.expires_at:%Y-%m-%d}",
