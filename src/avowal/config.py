@@ -63,6 +63,7 @@ class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     timeout_seconds: int = 30
     max_rows: int = 10_000
+    memory_limit: str = "1GB"
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -193,7 +194,9 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool
     site, collect, serve, probe = settings.site, settings.collect, settings.serve, settings.probe
     yield "site.timezone", site.timezone, _is_timezone, "use a name such as `Europe/Berlin`"
     yield "site.day_start", site.day_start, _is_time, "use hours and minutes: `04:00`"
-    yield "store.memory_limit", settings.store.memory_limit, _is_size, "use a size such as `512MB` or `4GB`"
+    hint = "use a size such as `512MB` or `4GB`"
+    yield "store.memory_limit", settings.store.memory_limit, _is_size, hint
+    yield "query.memory_limit", settings.query.memory_limit, _is_size, hint
     sources = VIEW_SOURCE_SCRIPT, VIEW_SOURCE_LOG
     yield "collect.view_source", collect.view_source, sources.__contains__, "use `script` or `log`"
     hint = f"use 1 to {MAX_VISIT_GAP_MINUTES} minutes; 30 is customary"
@@ -241,8 +244,19 @@ def _is_time(value: str) -> bool:
     return bool(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value))
 
 
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?(MB|GB|MiB|GiB)")
+UNIT_BYTES = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+
+
+def parse_size(value: str) -> int:
+    """Return the bytes of a size such as `512MB`. Raises ValueError if it is none."""
+    if not (match := SIZE.fullmatch(value)):
+        raise ValueError(f"`{value}` is not a size")
+    return int(float(match[1]) * UNIT_BYTES[match[2]])
+
+
 def _is_size(value: str) -> bool:
-    return bool(re.fullmatch(r"\d+(\.\d+)?\s?(MB|GB|MiB|GiB)", value))
+    return bool(SIZE.fullmatch(value))
 
 
 def _is_origin(value: str) -> bool:

@@ -128,6 +128,8 @@ RefusalCode = Literal[
     "query-too-long",
     "query-timeout",
     "query-failed",
+    "query-too-large",
+    "query-busy",
     "too-many-records",
 ]
 """Codes that say why the answer is no."""

@@ -43,7 +43,7 @@ def test_a_query_is_answered_for_its_purpose(site: Site) -> None:
     rows = list(csv.reader(io.StringIO(site.avowal("query", PAGES, "--purpose", "content", "--csv").out)))
     assert rows == [["page_path", "n"], ["/0", "3"], ["/1", "2"]]
     explanation = site.avowal("query", PAGES, "--purpose", "content", "--explain", "--json").json()
-    assert explanation["sql"].startswith("SELECT page_path, COUNT(*) AS n FROM views")
+    assert explanation["sql"].startswith('SELECT page_path, COUNT(*) AS n FROM "memory"."main"."views"')
     assert explanation["rows"] is None
 
 

@@ -14,13 +14,16 @@ from support.verification import assert_found
 NOON = datetime.now(UTC).replace(tzinfo=None, hour=12, minute=0) - timedelta(days=2)
 SINGLE = "SELECT page_path FROM views"
 TOGETHER = "SELECT count(*) AS n FROM views"
+FAILING = "SELECT page_path::INTEGER FROM views"
+VISITORS = 6
 
 
 @make_once
 def site_with_reader(folder: Path) -> Site:
-    """Make a site with a few views, and a reader for content."""
+    """Make a site with a view of each of a few visitors, and a reader for content."""
     site = Site(folder).init()
-    site.import_logs(site.log("a.log", *(line(n, f"/{n}", start=NOON) for n in range(3))))
+    log = site.log("a.log", *(line(n, f"/{n}", start=NOON, address=f"192.0.2.{n}") for n in range(VISITORS)))
+    site.import_logs(log)
     assert site.avowal("user", "add", "ann", "--purposes", "content,performance").status == 0
     return site
 
@@ -87,30 +90,58 @@ def test_an_invalid_reader_is_refused(site: Site, name: str, purposes: str, code
 
 
 def test_accesses_to_single_visitors_are_in_the_ledger(site: Site) -> None:
-    """The ledger has the reader (as a commitment), the purpose, the rows and the hash of the query; other accesses are counted by day."""
+    """The ledger has the reader (as a commitment), the purpose, the rows and the hash of the query; others are counted by day."""
     for sql in (SINGLE, TOGETHER, TOGETHER):
         assert site.avowal("query", sql, "--purpose", "content", "--as", "ann").status == 0
-    site.avowal("report", "pages")
     site.avowal("query", SINGLE, "--purpose", "content", "--explain")
     status = site.avowal("status", "--json").json()
     (single,) = status["visitor_accesses"]
     assert (single["reader"], single["purpose"], single["rows"], single["version"]) == (
         "ann",
         "content",
-        3,
+        VISITORS,
         1,
     )
     assert single["query_hash"] == sha256(SINGLE.encode()).hexdigest()
-    assert [(count["reader"], count["accesses"]) for count in status["daily_access_counts"]] == [
-        ("ann", 2),
-        ("operator", 1),
-    ]
+    assert [(count["reader"], count["accesses"]) for count in status["daily_access_counts"]] == [("ann", 2)]
     entry = site.avowal("ledger", "prove", 1, "--json").json()["entry"]
-    assert (entry["kind"], entry["rows"]) == ("data-accessed", 3)
+    assert (entry["kind"], entry["rows"]) == ("data-accessed", VISITORS)
     assert "ann" not in json.dumps(entry)
     assert SINGLE not in json.dumps(entry)
     assert site.avowal("verify").status == 0
-    assert "3 views" in site.avowal("status").out
+    assert f"{VISITORS} views" in site.avowal("status").out
+
+
+def test_a_query_that_fails_over_stored_values_is_in_the_ledger(site: Site) -> None:
+    """Whether a query fails can tell something about a visitor; one that was never run has no entry."""
+    for sql, code in ((FAILING, "query-failed"), ("SELECT nothing", "query-not-allowed")):
+        assert site.avowal("query", sql, "--purpose", "content", "--as", "ann").code == code
+    (access,) = site.avowal("status", "--json").json()["visitor_accesses"]
+    assert (access["rows"], access["query_hash"]) == (0, sha256(FAILING.encode()).hexdigest())
+
+
+def test_reports_are_in_the_ledger_once_an_hour(site: Site) -> None:
+    """A reader's reports of a purpose have one entry an hour, however many they are, and each is counted."""
+    for report, reader in (
+        ("pages", "ann"),
+        ("visits", "ann"),
+        ("performance", "ann"),
+        ("pages", "operator"),
+    ):
+        for _ in range(2):
+            assert site.avowal("report", report, "--as", reader).status == 0
+    status = site.avowal("status", "--json").json()
+    entries = [(access["reader"], access["purpose"]) for access in status["visitor_accesses"]]
+    assert sorted(set(entries)) == [("ann", "content"), ("ann", "performance"), ("operator", "content")]
+    assert len(entries) <= 2 * 3  # an hour may end meanwhile
+    assert {access["query_hash"] for access in status["visitor_accesses"]} == {
+        sha256(b"avowal report").hexdigest()
+    }
+    counts = [
+        (count["reader"], count["purpose"], count["accesses"]) for count in status["daily_access_counts"]
+    ]
+    assert counts == [("ann", "content", 4), ("ann", "performance", 2), ("operator", "content", 2)]
+    assert site.avowal("verify").status == 0
 
 
 @pytest.mark.parametrize(

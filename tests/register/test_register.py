@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from avowal.errors import StoreError
+from avowal.register.readers import Readers
 from avowal.register.register import REGISTER_FILE, Register, Version, open_register
 from support.errors import raises_code
 from support.versions import START, TERMS, policy_version, published_document
@@ -160,6 +161,24 @@ def test_accesses_are_listed_since_a_time(register: Register) -> None:
         connection.execute("DROP TRIGGER entries_forbid_update")
         connection.execute("UPDATE entries SET body = CAST(body AS TEXT)")
     assert len(register.readers.accesses_since(AT)) == 3
+
+
+def test_reports_are_recorded_once_an_hour(register: Register) -> None:
+    """Each reader and purpose has one entry an hour, also after a restart, and public counts have no report twice."""
+    for readers in (register.readers, Readers(register.database)):
+        for minutes in (0, 1, 59, 60, 61, 200):
+            readers.record_report("ann", "content", 0, minutes, AT + timedelta(minutes=minutes))
+    register.readers.record_report("ann", "performance", 0, 7, AT + timedelta(minutes=200))
+    register.readers.record_report("ben", "content", 0, 8, AT + timedelta(minutes=200))
+    assert [(access.reader, access.rows) for access in register.readers.accesses_since(AT)] == [
+        ("ann", 0),
+        ("ann", 60),
+        ("ann", 200),
+        ("ann", 7),
+        ("ben", 8),
+    ]
+    assert register.readers.count_accesses_by_purpose(START) == {}
+    assert sum(count.accesses for count in register.readers.aggregate_access_counts(START)) == 14
 
 
 def test_accesses_are_counted_by_purpose_since_a_time(register: Register) -> None:

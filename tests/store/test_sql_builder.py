@@ -122,7 +122,7 @@ def test_a_case_without_conditions_is_a_typed_null(database: duckdb.DuckDBPyConn
     assert database.execute(statement).fetchall() == [(None, "one")]
 
 
-def test_only_the_builder_creates_fragments() -> None:
+def test_only_the_builder_and_group_queries_create_fragments() -> None:
     """No other module wraps a text as an SQL fragment."""
     root = Path(sql_builder.__file__).parents[1]
     wrapping = {
@@ -130,4 +130,4 @@ def test_only_the_builder_creates_fragments() -> None:
         for path in root.rglob("*.py")
         if "SqlFragment(" in path.read_text(encoding="utf-8")
     }
-    assert wrapping == {"store/sql_builder.py"}
+    assert wrapping == {"store/sql_builder.py", "use/group_query.py"}

@@ -1,15 +1,18 @@
 """The requests about what is stored: each with its parameters, the type of its answer, and how the owner answers it."""
 
 from datetime import datetime
+from functools import partial
 from typing import ClassVar
 
 import msgspec
 
 from avowal.app.owner import FolderOwner, OwnerRequest
 from avowal.clock import utc_now
+from avowal.config import parse_size
 from avowal.disclose.evidence import narrow_to_evidence
 from avowal.disclose.extract import Extract, extract_records
 from avowal.disclose.feed import FeedBatch, FeedRequest, read_feed_batch
+from avowal.errors import QueryError
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector, find_visitor_records
 from avowal.policy.contract import parse_contract
 from avowal.register.erasures import Erasure
@@ -17,8 +20,9 @@ from avowal.register.release_requests import ReleaseRequest
 from avowal.sql_files import read_sql
 from avowal.store.columns import RELATIONS
 from avowal.store.interface import RemovedRecords, ResultTable
-from avowal.use.own_query import QueryResult, SqlQuery, run_sql_query
-from avowal.use.purpose_view import PurposeView
+from avowal.store.query_process import QueryLimits
+from avowal.use.own_query import QueryResult, SqlQuery, is_revealing, run_sql_query
+from avowal.use.purpose_view import HiddenColumns, PurposeView
 from avowal.use.report_request import ReportRequest
 from avowal.use.reports import REPORTS, ReportResult, run_report
 from avowal.verify.checks import verify_store
@@ -47,7 +51,7 @@ class ApplyConsents(OwnerRequest[None], frozen=True):
 
 
 class RunReport(OwnerRequest[ReportResult], frozen=True):
-    """Run a report, and count that its reader accessed data for its purpose.
+    """Run a report. Its reader's access is counted, and recorded in the ledger once an hour for each purpose.
 
     Raises RefusedError if the reader does not have that purpose.
     """
@@ -58,8 +62,10 @@ class RunReport(OwnerRequest[ReportResult], frozen=True):
         """See OwnerRequest."""
         reader, purpose = self.request.reader, REPORTS[self.request.report].purpose
         owner.register.readers.check_purpose(reader, purpose)
-        result = run_report(owner.purpose_view, self.request)
-        owner.register.readers.count_access(reader, purpose, utc_now())
+        view = owner.purpose_view(purpose)
+        result = run_report(lambda _: view, self.request)
+        rows = sum(len(table.rows) for table in result.tables.values())
+        owner.register.readers.record_report(reader, purpose, view.last_version, rows, utc_now())
         tables = {name: table.to_plain() for name, table in result.tables.items()}
         return msgspec.structs.replace(result, tables=tables)
 
@@ -73,19 +79,28 @@ class RunQuery(OwnerRequest[QueryResult], frozen=True):
     query: SqlQuery
 
     def answer(self, owner: FolderOwner) -> QueryResult:
-        """See OwnerRequest."""
-        query, limits, readers = self.query, owner.folder.settings.query, owner.register.readers
+        """See OwnerRequest. An error that may tell something about a visitor is recorded, too."""
+        query, settings, readers = self.query, owner.folder.settings, owner.register.readers
         readers.check_purpose(query.reader, query.purpose)
         view = owner.purpose_view(query.purpose)
-        result = run_sql_query(view, query, limits.max_rows, limits.timeout_seconds)
+        record = partial(readers.record_access, query.reader, query.purpose, view.last_version)
+        limits = QueryLimits(
+            settings.query.timeout_seconds, settings.query.max_rows, parse_size(settings.query.memory_limit)
+        )
+        hidden = HiddenColumns.create(settings.site.timezone, owner.folder.day_start)
+        try:
+            result = run_sql_query(view, query, limits, hidden)
+        except QueryError as error:
+            if is_revealing(error):
+                record(0, query.sql, utc_now())
+            raise
         if result.table is None:
             return result
         if result.reveals_individuals:
-            rows, version = len(result.table.rows), len(view.governing_bounds)
-            readers.record_access(query.reader, query.purpose, version, rows, query.sql, utc_now())
+            record(len(result.table.rows), query.sql, utc_now())
         else:
             readers.count_access(query.reader, query.purpose, utc_now())
-        return msgspec.structs.replace(result, table=result.table.to_plain())
+        return result
 
 
 class CountRecordsSince(OwnerRequest[int], frozen=True):

@@ -21,6 +21,10 @@ from avowal.register.statements import load_statements
 SQL, LEDGER_SQL = (load_statements("avowal.register", name) for name in ("readers", "ledger"))
 
 
+REPORT_QUESTION = "avowal report"
+"""What the entry of an access by reports has the hash of, in place of the text of a query."""
+
+
 class Reader(msgspec.Struct, frozen=True):
     """Somebody who may read stored data, and for which purposes."""
 
@@ -60,6 +64,9 @@ class Readers(Repository):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._count_lock = threading.Lock()
+        self._report_lock = threading.Lock()
+        self._report_hours: dict[tuple[str, str], datetime] = {}
+        """The hour of the last report entry, by reader and purpose."""
         self._next_entry = 0
         self._daily_counts = Counter[tuple[date, str]]()
 
@@ -113,6 +120,21 @@ class Readers(Repository):
         with self._database.transaction() as connection:
             connection.execute(SQL["count_access"], values)
 
+    def record_report(self, name: str, purpose: str, version: int, rows: int, now: datetime) -> None:
+        """Count an access by a report, and record it unless another one of that hour and purpose is recorded.
+
+        The entry in the ledger has the number of rows of the first report.
+        """
+        self.count_access(name, purpose, now)
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        with self._report_lock:
+            if self._report_hours.get((name, purpose)) == hour:
+                return
+            with self._database.transaction() as connection:
+                if not _has_report_entry(connection, name, purpose, hour):
+                    insert_access(connection, name, purpose, version, rows, REPORT_QUESTION, now)
+            self._report_hours[name, purpose] = hour
+
     def accesses_since(self, since: datetime) -> list[RecordedAccess]:
         """Return the accesses to data of single visitors since a time, in their order."""
         with self._database.read() as connection:
@@ -130,11 +152,13 @@ class Readers(Repository):
     def count_accesses_by_purpose(self, since: datetime) -> Counter[str]:
         """Return the number of accesses to data of single visitors since a day, by purpose.
 
+        Reports are not among them: `aggregate_access_counts` has how often they were read.
         Only entries that came since the last call are read, as public pages call this often.
         """
         with self._count_lock, self._database.read() as connection:
             for number, _, entry in _read_accesses(connection, self._next_entry, datetime.min):
-                self._daily_counts[entry.at.date(), entry.purpose] += 1
+                if not is_report(entry):
+                    self._daily_counts[entry.at.date(), entry.purpose] += 1
                 self._next_entry = number + 1
             counts = Counter[str]()
             for (day, purpose), count in self._daily_counts.items():
@@ -178,6 +202,27 @@ def insert_access(
     commitment = compute_commitment(salt, reader=name)
     entry = DataAccessed(commitment, purpose, version, rows, hash_text(query), now)
     append_entries(connection, [entry], name, salt)
+
+
+def _has_report_entry(connection: Connection, reader: str, purpose: str, since: datetime) -> bool:
+    """Return whether an access by a report is recorded since a time. Entries are read back to that time only."""
+    for name, body in connection.execute(LEDGER_SQL["select_newest_entries"]):
+        entry = decode_entry(body)
+        if entry.at < since:
+            return False
+        if (
+            name == reader
+            and isinstance(entry, DataAccessed)
+            and entry.purpose == purpose
+            and is_report(entry)
+        ):
+            return True
+    return False
+
+
+def is_report(access: DataAccessed) -> bool:
+    """Return whether a recorded access is that of an hour's reports."""
+    return access.query_hash == hash_text(REPORT_QUESTION)
 
 
 def _read_accesses(

@@ -214,6 +214,16 @@ def find_value_type(column: str) -> ValueType:
     return VALUE_TYPES.get(column, ValueType.TEXT)
 
 
+IDENTIFYING_COLUMNS = frozenset({*VISITOR_KEY_COLUMNS, "ip_address"})
+"""Columns that tell who a visitor is."""
+
+MEASURE_COLUMNS = frozenset(
+    column
+    for column, value_type in VALUE_TYPES.items()
+    if value_type in {ValueType.INTEGER, ValueType.DECIMAL} and column not in {"status", "version"}
+)
+"""Columns of numbers that can be added up; none is negative."""
+
 NUMBERED_RELATIONS = ("requests", "script_views", "events")
 """The tables of collected records: each row has a number that never changes and is never given again."""
 

@@ -1,6 +1,6 @@
 """The store of a single machine: a DuckDB file that one process has open at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -56,6 +56,10 @@ LONGEST_VISITOR_DAY = timedelta(hours=25)
 
 SLICE_VISITORS_MAX = 200_000
 """How many visitors are derived at a time: bounds the memory that it takes."""
+
+
+BATCH_ROWS = 491_520
+"""How many rows of a table a batch is read from: four of DuckDB's row groups."""
 
 
 class DuckDBStore:
@@ -286,6 +290,18 @@ class DuckDBStore:
         """See Store."""
         with self._file.read() as cursor:
             yield partial(query_secure_views, cursor, dict(views))
+
+    def read_batches(
+        self, selects: Mapping[str, Callable[[range], str]]
+    ) -> Generator[tuple[str, pl.DataFrame], None, None]:
+        """See Store."""
+        with self._file.read() as cursor:
+            cursor.execute("BEGIN")
+            for name, select in selects.items():
+                last_row = compose("SELECT max(rowid) FROM {table}", table=identifier(name)).text
+                ((last,),) = cursor.execute(last_row).fetchall()
+                for first in range(0, (last or 0) + 1, BATCH_ROWS):
+                    yield name, pl.DataFrame(cursor.sql(select(range(first, first + BATCH_ROWS))))
 
     def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
         """See Store."""

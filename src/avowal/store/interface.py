@@ -1,11 +1,12 @@
 """The store of requests, script views, events, views and visits: what it promises, and the types it exchanges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
+import polars as pl
 
 from avowal.collect.journal import Journal
 from avowal.collect.line_counts import LineCounts
@@ -261,6 +262,15 @@ class Store(Protocol):
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
         """Run a query of our own with named parameters. A reader's SQL must go through `query_with_timeout`."""
+        ...
+
+    def read_batches(
+        self, selects: Mapping[str, Callable[[range], str]]
+    ) -> Generator[tuple[str, pl.DataFrame], None, None]:
+        """Yield what queries select of tables, in batches, each with its table's name; at least one of each table.
+
+        A query is made for each range of row numbers. All of them see the same state, and writes wait for none.
+        """
         ...
 
     def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:

@@ -17,7 +17,7 @@ from typing import LiteralString
 class SqlFragment:
     """A piece of SQL that may become part of a statement.
 
-    Only this module makes fragments.
+    Only this module makes fragments, and `use/group_query`, of SQL that was validated.
     """
 
     text: str

@@ -1,9 +1,21 @@
 """Run a reader's own SQL over the purpose view of one purpose."""
 
+from collections.abc import Callable, Iterable
+from contextlib import closing
+
 import msgspec
 
+from avowal.errors import QueryError
 from avowal.policy.vocabulary import load_vocabulary
-from avowal.use.purpose_view import PurposeView, ResultTable
+from avowal.store.query_process import Batch, QueryAnswer, QueryLimits, run_in_process
+from avowal.store.query_worker import Question
+from avowal.use.purpose_view import HiddenColumns, PurposeView, ResultTable
+
+QueryRunner = Callable[[Question, Iterable[Batch], QueryLimits], QueryAnswer]
+"""Runs a validated query over the batches of its relations."""
+
+REVEALING_CODES = frozenset({"query-failed", "query-timeout", "query-too-large"})
+"""Codes of errors that depend on what is stored: whether a query fails may tell something about a visitor."""
 
 
 class SqlQuery(msgspec.Struct, frozen=True):
@@ -20,30 +32,49 @@ class QueryResult(msgspec.Struct, frozen=True):
 
     purpose: str
     executed_sql: str
-    reveals_individuals: bool
-    """Whether the result is about individual visitors, and not only about groups of them."""
     table: ResultTable | None
+    reveals_individuals: bool = True
+    """Whether the result may be about single visitors, and not only about groups of them."""
     is_truncated: bool = False
     """Whether there are more rows than a result may have."""
     notes: list[str] = []
 
 
 def run_sql_query(
-    purpose_view: PurposeView, query: SqlQuery, rows_max: int, timeout_seconds: float
+    purpose_view: PurposeView,
+    query: SqlQuery,
+    limits: QueryLimits,
+    hidden: HiddenColumns,
+    run: QueryRunner = run_in_process,
 ) -> QueryResult:
-    """Validate and run a reader's SQL. Raises QueryError if it is not allowed, fails or times out."""
+    """Validate and run a reader's SQL. Raises QueryError if it is not allowed, fails, or exceeds a limit."""
     # imported here: the SQL parser would take a tenth of the start of every command
+    from avowal.use.group_query import GROUP_VISITORS_MIN, plan_group_check
     from avowal.use.sql_allow_list import validate_query
 
-    validated = validate_query(query.sql, purpose_view.refused_columns(), rows_max)
+    validated = validate_query(query.sql, purpose_view.refused_columns(), limits.rows_max)
     notes = []
     if query.purpose not in load_vocabulary().purposes:
         purposes = ", ".join(load_vocabulary().purposes)
         notes = [f"nothing is shown: `{query.purpose}` is not a purpose of the terms; there are: {purposes}"]
     if query.explain_only:
-        return QueryResult(query.purpose, validated.sql, validated.reveals_individuals, None, notes=notes)
-    result = purpose_view.query_with_timeout(validated.sql, timeout_seconds)
-    table = ResultTable(result.columns, result.rows[:rows_max])
+        return QueryResult(query.purpose, validated.sql, None, notes=notes)
+    visitors_min = max(GROUP_VISITORS_MIN, purpose_view.smallest_group)
+    check = plan_group_check(validated.tree, hidden, visitors_min)
+    question = Question(validated.sql, limits.rows_max + 1, list(validated.columns), check)
+    with closing(purpose_view.read_batches(validated.columns, hidden if check else None)) as batches:
+        answer = run(question, batches, limits)
+    table = ResultTable(answer.table.columns, answer.table.rows[: limits.rows_max])
     return QueryResult(
-        query.purpose, validated.sql, validated.reveals_individuals, table, len(result.rows) > rows_max, notes
+        query.purpose,
+        validated.sql,
+        table,
+        not answer.is_about_groups,
+        len(answer.table.rows) > limits.rows_max,
+        notes,
     )
+
+
+def is_revealing(error: QueryError) -> bool:
+    """Return whether an error of a query may tell something about a visitor."""
+    return error.code in REVEALING_CODES

@@ -1,8 +1,9 @@
 """The SELECTs of a purpose view: rows and columns of a relation, as far as their ages permit."""
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from functools import partial
 from typing import LiteralString
 
@@ -19,6 +20,47 @@ from avowal.store.sql_builder import SqlFragment, all_of, compose, constant, ide
 
 CATALOGUE = "avowal"
 """The catalogue of the store's tables, which secure views of the same names hide."""
+
+
+@dataclass(frozen=True)
+class HiddenColumns:
+    """Two columns by which the visitors of a group are counted, and which a query cannot name.
+
+    `visitor` is a pseudonym of this query alone. `visitor_day` is the day of a visitor without the cookie, whose next
+    day has another key, and null for one with the cookie.
+    """
+
+    visitor: str
+    visitor_day: str
+    masks: tuple[int, int]
+    """Random numbers, which make the pseudonym."""
+    time_zone: str
+    day_start: time
+    """When a visitor's day begins in that zone."""
+
+    @classmethod
+    def create(cls, time_zone: str, day_start: time) -> "HiddenColumns":
+        """Return columns with random names and masks."""
+        visitor, visitor_day = (f"{name}_{secrets.token_hex(16)}" for name in ("visitor", "day"))
+        masks = secrets.randbits(64), secrets.randbits(64)
+        return cls(visitor, visitor_day, masks, time_zone, day_start)
+
+    def select(self, relation: RelationSchema, table: SqlFragment) -> SqlFragment:
+        """Return the two columns of a relation's table, with a comma before them."""
+        return compose(
+            ", hash(xor(hash(xor({table}.visitor_id, {first}::UBIGINT)), {second}::UBIGINT)) AS {visitor}, "
+            "CASE WHEN {table}.visitor_id & 1 = 0 THEN ({table}.{time} AT TIME ZONE 'UTC' AT TIME ZONE {zone} "
+            "- to_minutes({minutes}))::DATE END AS {visitor_day}",
+            table=table,
+            first=literal(self.masks[0]),
+            second=literal(self.masks[1]),
+            visitor=identifier(self.visitor),
+            time=identifier(relation.time_column),
+            zone=literal(self.time_zone),
+            minutes=literal(self.day_start.hour * 60 + self.day_start.minute),
+            visitor_day=identifier(self.visitor_day),
+        )
+
 
 ColumnForms = Mapping[str, Sequence[ColumnForm]]
 """Columns by name, each with the forms that it may have."""
@@ -38,11 +80,33 @@ class PurposeSql:
         """Return the SELECT of a relation's permitted rows and columns."""
         return self._select_relation(name, required_categories).text
 
-    def select_readable(self, name: str) -> str:
-        """Return the same SELECT with visitors' keys in hexadecimal, as people write them."""
-        relation = self._select_relation(name, ())
+    def select_batch(
+        self, name: str, columns: Sequence[str], rows: range, hidden: "HiddenColumns | None" = None
+    ) -> str:
+        """Return a SELECT of some of its permitted columns, of the rows of the table with these numbers.
+
+        Visitors' keys are in hexadecimal, as people write them.
+        """
+        relation = RELATIONS[name]
+        table = identifier(CATALOGUE, "main", name)
+        shown = {column: relation.columns[column] for column in columns if column in relation.columns}
+        selected = [
+            _readable_key(column) if column in VISITOR_KEY_COLUMNS else identifier(column)
+            for column in columns
+        ]
+        permitted = compose(
+            "SELECT {columns}, version{hidden} FROM {table} WHERE {young} AND rowid BETWEEN {first} AND {last}",
+            columns=self._masked(relation, shown, ()) if shown else constant("NULL"),
+            hidden=hidden.select(relation, table) if hidden else constant(""),
+            table=table,
+            young=self._age_condition(name, ()),
+            first=literal(rows.start),
+            last=literal(rows.stop - 1),
+        )
+        if hidden:
+            selected += [identifier(hidden.visitor), identifier(hidden.visitor_day)]
         return compose(
-            "SELECT {columns} FROM ({relation})", columns=_readable(RELATIONS[name]), relation=relation
+            "SELECT {columns} FROM ({permitted})", columns=join(selected), permitted=permitted
         ).text
 
     def select_rows(
@@ -172,12 +236,13 @@ def _table(name: str) -> SqlFragment:
 
 
 def _readable(relation: RelationSchema) -> SqlFragment:
-    keys = join(
-        compose("format('{{:016x}}', {key}) AS {key}", key=identifier(key))
-        for key in VISITOR_KEY_COLUMNS
-        if key in relation.columns
-    )
+    keys = join(_readable_key(key) for key in VISITOR_KEY_COLUMNS if key in relation.columns)
     return compose("* REPLACE ({keys})", keys=keys)
+
+
+def _readable_key(key: str) -> SqlFragment:
+    """Return a visitor's key in hexadecimal."""
+    return compose("format('{{:016x}}', {key}) AS {key}", key=identifier(key))
 
 
 def count_rows(scope: LiteralString, query: LiteralString) -> str:

@@ -4,20 +4,22 @@ All stored data is used through a purpose view. In it the relations are secure v
 limited row by row and column by column to what the version that governs each row permits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
+
+import polars as pl
 
 from avowal.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell, min_age
 from avowal.sql_files import read_sql
 from avowal.store.columns import RELATIONS, ColumnForm
 from avowal.store.interface import QueryFunction, ResultTable, Store
 from avowal.store.sql_builder import SqlFragment
-from avowal.use.purpose_sql import ColumnForms, PurposeSql
+from avowal.use.purpose_sql import ColumnForms, HiddenColumns, PurposeSql
 
-__all__ = ["RELATIONS", "ColumnForms", "PurposeView", "QueryFunction", "ResultTable"]
+__all__ = ["RELATIONS", "ColumnForms", "HiddenColumns", "PurposeView", "QueryFunction", "ResultTable"]
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,18 @@ class PurposeView:
         with self.store.open_secure_views(views) as run_query:
             yield run_query
 
-    def query_with_timeout(self, sql: str, timeout_seconds: float) -> ResultTable:
-        """Run a reader's validated SQL over the relations. Raises QueryError if it fails or times out."""
-        views = {name: self._sql.select_readable(name) for name in RELATIONS}
-        return self.store.query_with_timeout(views, sql, timeout_seconds)
+    def read_batches(
+        self, columns: Mapping[str, Sequence[str]], hidden: HiddenColumns | None
+    ) -> Generator[tuple[str, pl.DataFrame], None, None]:
+        """Yield the permitted rows of relations in batches, each with its relation's name: some of their columns.
+
+        The hidden columns follow if they are given.
+        """
+        selects = {
+            name: partial(self._sql.select_batch, name, list(needed), hidden=hidden)
+            for name, needed in columns.items()
+        }
+        return self.store.read_batches(selects)
 
     def refused_columns(self) -> dict[str, str]:
         """Return the columns that this purpose may not see in any row, each with the reason."""
@@ -93,6 +103,11 @@ class PurposeView:
             reduce(min_age, (bounds.max_age_coarsest(self._cell(category)) for category in categories), None)
             for bounds in self.governing_bounds
         ]
+
+    @property
+    def last_version(self) -> int:
+        """The number of the last version in effect; 0 if there is none."""
+        return len(self.governing_bounds)
 
     @property
     def smallest_group(self) -> int:

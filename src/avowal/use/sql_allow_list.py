@@ -5,16 +5,20 @@ relations' or of the query's own. The SQL that runs is generated from the tree, 
 """
 
 import logging
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+import re
+from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.tokenizer_core import Token, TokenType
 
 from avowal import strict
 from avowal.errors import QueryError
 from avowal.use.purpose_view import RELATIONS
+from avowal.use.query_refusal import refuse
+from avowal.use.table_scope import find_needed_columns, resolve_tables
 
 logging.getLogger("sqlglot").disabled = True  # its warnings quote the query
 
@@ -33,16 +37,16 @@ SYNTAX_NODES = """
 FUNCTION_NODES = """
     Count CountIf Sum Avg Min Max Median PercentileCont PercentileDisc ApproxDistinct Stddev StddevPop StddevSamp
     Variance VariancePop AnyValue RowNumber Rank DenseRank PercentRank CumeDist Ntile Lag Lead FirstValue LastValue
-    Coalesce Nullif Greatest Least Lower Upper Length Trim Substring SplitPart Concat Replace RegexpLike RegexpExtract
-    StartsWith EndsWith Contains Round Floor Ceil Abs Ln Sqrt TimestampTrunc DateTrunc Extract Year Month Day
-    Hour Minute DayOfWeek DayOfWeekIso DayOfYear Week Quarter TimeToStr DateDiff TimestampDiff CurrentDate
+    IgnoreNulls Coalesce Nullif Greatest Least Lower Upper Length Trim Substring SplitPart Concat Replace RegexpLike
+    RegexpExtract StartsWith EndsWith Contains Round Floor Ceil Abs Ln Sqrt TimestampTrunc DateTrunc Extract Year Month
+    Day Hour Minute DayOfWeek DayOfWeekIso DayOfYear Week Quarter TimeToStr DateDiff CurrentDate
     CurrentTimestamp Date DateBin AtTimeZone Mode Quantile LogicalOr LogicalAnd Left Right StrPosition RegexpReplace
-    ConcatWs Glob SimilarTo Log Pow TimeToUnix
+    ConcatWs Glob SimilarTo Log Pow TimeToUnix UnixToTime Dayname Monthname
 """
 ALLOWED_NODES = frozenset((SYNTAX_NODES + FUNCTION_NODES).split())
 """The kinds of nodes that a query may have, by their names in sqlglot."""
 
-UNTYPED_FUNCTIONS = frozenset({"now", "today", "epoch", "epoch_ms", "dayname", "monthname", "date_part"})
+UNTYPED_FUNCTIONS = frozenset({"now", "date_part"})
 """Functions for which sqlglot has no node kind of their own."""
 
 CAST_TYPE_NAMES = """
@@ -52,26 +56,23 @@ CAST_TYPE_NAMES = """
 CAST_TYPES = frozenset(getattr(exp.DataType.Type, name) for name in CAST_TYPE_NAMES.split())
 """Types to which a value can be cast."""
 
+PLAIN_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+WORD_START, WORD_END = re.compile(r"[\w.]+"), re.compile(r"[\w.]+\Z")
+REFUSED_TOKENS = frozenset(
+    {TokenType.L_BRACKET, TokenType.R_BRACKET, TokenType.L_BRACE, TokenType.R_BRACE, TokenType.PARAMETER}
+)
+
 JOIN_SIDES = frozenset({"", "LEFT", "RIGHT", "FULL"})
 JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS", "SEMI", "ANTI"})
 
-IDENTIFYING_COLUMNS = frozenset({"visitor_id", "daily_key", "ip_address"})
-"""Columns that identify a visitor: a query that shows one is about individual visitors."""
-
-NEAR_UNIQUE_COLUMNS = frozenset({"bytes", "response_time_us", "view_duration_ms", "visit_duration_ms"}) | {
-    relation.time_column for relation in RELATIONS.values()
-}
-"""Columns whose values are nearly unique: groups by them are single rows unless the value is made coarse."""
-
-COARSE_TIME_NODES = (exp.Year, exp.Month, exp.Day, exp.Hour, exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear)
-COARSE_TIME_UNITS = frozenset({"HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR", "DOW", "ISODOW", "DOY"})
-
 
 class ValidatedQuery(NamedTuple):
-    """SQL that may be run, and whether its result is about individual visitors rather than groups."""
+    """SQL that may be run."""
 
+    tree: exp.Query
     sql: str
-    reveals_individuals: bool
+    columns: dict[str, list[str]]
+    """The columns that it needs of each relation that it reads."""
 
 
 def validate_query(text: str, refused_columns: Mapping[str, str], rows_max: int) -> ValidatedQuery:
@@ -79,26 +80,21 @@ def validate_query(text: str, refused_columns: Mapping[str, str], rows_max: int)
 
     Its result has at most one row more than `rows_max`. Raises QueryError if the query is not allowed.
     """
-    return _validate(text, tuple(sorted(refused_columns.items())), rows_max)
-
-
-@lru_cache(maxsize=1024)
-def _validate(text: str, refused: tuple[tuple[str, str], ...], rows: int) -> ValidatedQuery:
     tree = parse_query(text)
-    check_query(tree, dict(refused))
-    _limit(tree, rows)
-    return ValidatedQuery(tree.sql(dialect="duckdb", comments=False), _reveals_individuals(tree))
+    check_query(tree, refused_columns)
+    _limit(tree, rows_max)
+    return ValidatedQuery(tree, tree.sql(dialect="duckdb", comments=False), find_needed_columns(tree))
 
 
 def check_query(tree: exp.Query, refused: Mapping[str, str]) -> None:
-    """Raise QueryError if a node is not known to be harmless, or names a refused column."""
-    names = _QueryNames.from_tree(tree)
+    """Resolve the tables. Raise QueryError if a node is not known to be harmless, or names a refused column."""
     for node in tree.walk():
         _check_kind(node)
-        if isinstance(node, exp.Table):
-            _check_table(node, names)
-        elif isinstance(node, exp.Column):
-            _check_column(node, names, refused)
+    resolve_tables(tree)
+    known = _defined_columns(tree)
+    for node in tree.walk():
+        if isinstance(node, exp.Column):
+            _check_column(node, known, refused)
         elif isinstance(node, exp.Join):
             _check_join(node)
         elif isinstance(node, exp.Subquery | exp.Select | exp.SetOperation):
@@ -114,7 +110,10 @@ def parse_query(text: str) -> exp.Query:
             code="query-too-long",
         )
     try:
+        _check_tokens(text)
         statements = sqlglot.parse(text, read="duckdb")
+    except QueryError:
+        raise
     except Exception as error:  # noqa: BLE001  # on text that is not SQL the parser fails in many ways
         details = (getattr(error, "errors", None) or [{}])[0]
         place = f" at line {details['line']}, column {details['col']}" if details.get("line") else ""
@@ -136,19 +135,38 @@ def parse_query(text: str) -> exp.Query:
     return tree
 
 
-class _QueryNames(NamedTuple):
-    """The names that a query defines: of its common table expressions, and of columns."""
+def _check_tokens(text: str) -> None:
+    """Raise QueryError for brackets, which only lists have, and for literals that the parser may misread."""
+    tokens = sqlglot.tokenize(text, read="duckdb")
+    for token, next_token in pairwise([*tokens, Token(TokenType.SEMICOLON, "")]):
+        word = text[token.start : token.end + 1]
+        if token.token_type == TokenType.NUMBER:
+            word = _extend_word(text, token.start, token.end + 1)
+        if token.token_type in REFUSED_TOKENS:
+            problem, hint = f"`{word}` is not allowed", "lists and structs are not allowed"
+        elif token.token_type == TokenType.NUMBER and not PLAIN_NUMBER.fullmatch(word):
+            problem, hint = f"`{word}` is not a number", "use decimal digits"
+        elif token.token_type.name.endswith("_STRING"):
+            problem, hint = "this kind of text is not allowed", "write text between single quotes"
+        elif token.token_type == next_token.token_type == TokenType.STRING:
+            problem, hint = "two texts stand beside each other", "put `||` between them"
+        else:
+            continue
+        raise QueryError(f"{problem} (at character {token.start + 1})", hint)
 
-    tables: frozenset[str]
-    columns: frozenset[str]
 
-    @classmethod
-    def from_tree(cls, tree: exp.Query) -> "_QueryNames":
-        tables = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-        columns = {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
-        for alias in tree.find_all(exp.TableAlias):
-            columns |= {column.name.lower() for column in alias.args.get("columns") or []}
-        return cls(frozenset(tables), frozenset(columns))
+def _extend_word(text: str, start: int, end: int) -> str:
+    """Return a number with the letters, digits and dots that follow it, and two of those that stand before it."""
+    before, after = WORD_END.search(text, max(start - 2, 0), start), WORD_START.match(text, end)
+    return (before[0] if before else "") + text[start:end] + (after[0] if after else "")
+
+
+def _defined_columns(tree: exp.Query) -> frozenset[str]:
+    """Return the names of columns that a query defines."""
+    names = {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
+    for alias in tree.find_all(exp.TableAlias):
+        names |= {column.name.lower() for column in alias.args.get("columns") or []}
+    return frozenset(names)
 
 
 def _check_kind(node: exp.Expr) -> None:
@@ -158,54 +176,40 @@ def _check_kind(node: exp.Expr) -> None:
         return
     if kind not in ALLOWED_NODES:
         label = node.name if isinstance(node, exp.Anonymous) else node.key
-        raise _refusal(
+        raise refuse(
             node,
             f"`{label.lower()}` is not allowed",
             "the reference lists what is allowed, under `avowal query`",
         )
+    if isinstance(node, exp.Max | exp.Min) and node.args.get("count"):
+        raise refuse(node, "a list of the greatest or least values is not allowed", "use ORDER BY and LIMIT")
     if isinstance(node, exp.With) and node.args.get("recursive"):
-        raise _refusal(node, "WITH RECURSIVE is not allowed", "the relations have no hierarchies")
+        raise refuse(node, "WITH RECURSIVE is not allowed", "the relations have no hierarchies")
     if isinstance(node, exp.DataType) and (node.this not in CAST_TYPES or node.args.get("nested")):
-        raise _refusal(
+        raise refuse(
             node, "a cast to this type is not allowed", "use INTEGER, DOUBLE, VARCHAR, DATE or TIMESTAMP"
         )
 
 
-def _check_table(table: exp.Table, names: _QueryNames) -> None:
-    """Raise QueryError if a table is neither a relation nor defined by the query itself."""
-    name = table.name.lower()
-    plain = (
-        isinstance(table.this, exp.Identifier) and not table.args.get("db") and not table.args.get("catalog")
-    )
-    if names.tables & RELATIONS.keys():
-        raise _refusal(table, "a WITH may not be named like a relation", "give it another name")
-    if not plain or name not in RELATIONS.keys() | names.tables:
-        raise _refusal(
-            table,
-            f"there is no relation `{table.sql(dialect='duckdb')}`",
-            f"there are: {', '.join(RELATIONS)}",
-        )
-
-
-def _check_column(column: exp.Column, names: _QueryNames, refused: Mapping[str, str]) -> None:
+def _check_column(column: exp.Column, defined: frozenset[str], refused: Mapping[str, str]) -> None:
     """Raise QueryError if a column is unknown, or if the purpose may not see it at all."""
     name = column.name.lower()
-    known = {*names.columns, "version"}.union(*(relation.columns for relation in RELATIONS.values()))
+    known = {*defined, "version"}.union(*(relation.columns for relation in RELATIONS.values()))
     if isinstance(column.this, exp.Star):
         return
     if column.args.get("db") or column.args.get("catalog") or name not in known:
-        raise _refusal(
+        raise refuse(
             column,
             f"there is no column `{column.sql(dialect='duckdb')}`",
             strict.suggest_nearest(name, sorted(known), "columns"),
         )
-    if name in refused and name not in names.columns:
-        raise _refusal(column, f"`{name}` {refused[name]}", "use another purpose, or leave the column out")
+    if name in refused and name not in defined:
+        raise refuse(column, f"`{name}` {refused[name]}", "use another purpose, or leave the column out")
 
 
 def _check_join(join: exp.Join) -> None:
     if join.args.get("method") or join.side.upper() not in JOIN_SIDES or join.kind.upper() not in JOIN_KINDS:
-        raise _refusal(join, "this kind of join is not allowed", "use JOIN, LEFT JOIN or CROSS JOIN")
+        raise refuse(join, "this kind of join is not allowed", "use JOIN, LEFT JOIN or CROSS JOIN")
 
 
 def _check_place(query: exp.Expr) -> None:
@@ -213,9 +217,7 @@ def _check_place(query: exp.Expr) -> None:
     parent = query.parent
     is_source = isinstance(parent, exp.From | exp.Join | exp.CTE | exp.Subquery | exp.SetOperation)
     if parent is not None and not (is_source and query.arg_key in {"this", "expression"}):
-        raise _refusal(
-            query, "a query within an expression is not allowed", "write it as a WITH, and join it"
-        )
+        raise refuse(query, "a query within an expression is not allowed", "write it as a WITH, and join it")
 
 
 def _limit(tree: exp.Query, rows: int) -> None:
@@ -225,71 +227,6 @@ def _limit(tree: exp.Query, rows: int) -> None:
     if limit is not None:
         count = limit.expression
         if not (isinstance(count, exp.Literal) and count.is_int):
-            raise _refusal(limit, "LIMIT must be a number", "write it as digits")
+            raise refuse(limit, "LIMIT must be a number", "write it as digits")
         row_limit = min(row_limit, int(count.name))
     tree.set("limit", exp.Limit(expression=exp.Literal.number(row_limit)))
-
-
-def _reveals_individuals(tree: exp.Query) -> bool:
-    """Return whether the result is about individual visitors: it shows single rows, or a column that identifies one."""
-    for select in tree.find_all(exp.Select):
-        reads_relation = any(
-            table.name.lower() in RELATIONS
-            for table in select.find_all(exp.Table)
-            if table.parent_select is select
-        )
-        if reads_relation and not _is_aggregated(select):
-            return True
-    return any(
-        column.name.lower() in IDENTIFYING_COLUMNS and not _is_counted(column)
-        for column in tree.find_all(exp.Column)
-    )
-
-
-def _is_aggregated(select: exp.Select) -> bool:
-    """Return whether each row of a SELECT aggregates many rows, as far as its text shows."""
-    group = select.args.get("group")
-    keys = [
-        column for column in select.expressions if not column.find(exp.AggFunc) or column.find(exp.Window)
-    ]
-    if not group:
-        return not keys
-    return all(
-        _is_coarse(column)
-        for key in (*keys, *group.expressions)
-        for column in key.find_all(exp.Column)
-        if column.name.lower() in NEAR_UNIQUE_COLUMNS
-    )
-
-
-def _is_coarse(column: exp.Column) -> bool:
-    """Return whether a time is truncated to the hour, the day or more."""
-    parent = column.parent
-    if isinstance(parent, exp.TimestampTrunc | exp.DateTrunc | exp.Extract):
-        return parent.text("this" if isinstance(parent, exp.Extract) else "unit").upper() in COARSE_TIME_UNITS
-    return isinstance(parent, COARSE_TIME_NODES) or (
-        isinstance(parent, exp.Cast) and parent.to.this == exp.DataType.Type.DATE
-    )
-
-
-def _is_counted(column: exp.Column) -> bool:
-    """Return whether a column is only counted."""
-    parent = column.parent
-    while isinstance(parent, exp.Distinct | exp.Tuple):
-        parent = parent.parent
-    return isinstance(parent, exp.Count | exp.ApproxDistinct)
-
-
-def _refusal(node: exp.Expr, message: str, hint: str) -> QueryError:
-    return QueryError(f"{message}{_place(node)}", hint)
-
-
-def _place(node: exp.Expr) -> str:
-    """Return where a node is in the text; empty if that is unknown."""
-    start = next((meta["start"] for meta in _metas(node) if "start" in meta), None)
-    return "" if start is None else f" (at character {start + 1})"
-
-
-def _metas(node: exp.Expr) -> Iterator[Mapping[str, int]]:
-    for child in node.walk():
-        yield child.meta

@@ -20,6 +20,9 @@ SELECT max(entry) FROM entries;
 SELECT entry, access_reader, CAST(body AS BLOB) FROM entries
 WHERE entry >= :first AND access_reader IS NOT NULL AND CAST(body AS BLOB) >= :since ORDER BY entry;
 
+-- name: select_newest_entries
+SELECT access_reader, CAST(body AS BLOB) FROM entries ORDER BY entry DESC;
+
 -- name: select_access_readers
 SELECT entry, access_reader, CAST(access_salt AS BLOB) FROM entries
 WHERE access_reader IS NOT NULL OR access_salt IS NOT NULL ORDER BY entry;
