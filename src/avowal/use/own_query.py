@@ -49,7 +49,7 @@ def run_sql_query(
 ) -> QueryResult:
     """Validate and run a reader's SQL. Raises QueryError if it is not allowed, fails, or exceeds a limit."""
     # imported here: the SQL parser would take a tenth of the start of every command
-    from avowal.use.group_query import GROUP_VISITORS_MIN, plan_group_check
+    from avowal.use.group_check import GROUP_VISITORS_MIN, plan_group_check
     from avowal.use.sql_allow_list import validate_query
 
     validated = validate_query(query.sql, purpose_view.refused_columns(), limits.rows_max)

@@ -1,0 +1,140 @@
+"""Find out whether an answer is about groups of visitors only, or about single visitors too (R6).
+
+Whether each row of a query over groups is about enough visitors depends on what is stored: a second query finds the keys
+of the groups of which each figure is about enough visitors. Of every other query the answer counts as one about single
+visitors.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import LiteralString
+
+from sqlglot import exp
+
+from avowal.store.query_worker import GroupCheck
+from avowal.store.sql_builder import TRUE, SqlFragment, all_of, compose, constant, identifier, join, literal
+from avowal.use.group_query import SOURCE, Figure, Groups, read_groups
+from avowal.use.purpose_sql import HiddenColumns
+
+GROUP_VISITORS_MIN = 5
+"""The least number of visitors of a row that is not about single visitors; the terms may require more."""
+
+LARGE_GROUPS: LiteralString = """
+WITH base AS (
+    SELECT {keys}, {visitor} AS visitor, {day} AS visitor_day, {arguments} FROM {table} WHERE {condition}
+),
+per_visitor AS (SELECT {names}, visitor_day, visitor, {visitor_figures} FROM base GROUP BY ALL),
+per_day AS (SELECT {names}, {day_figures} FROM per_visitor GROUP BY {names}, visitor_day)
+SELECT {names} FROM per_day GROUP BY {names} HAVING {enough}
+"""
+"""Selects the keys of the groups of which each figure is about enough visitors. Visitors without the cookie are counted
+day by day, as nobody can know who of them came again."""
+
+LARGE_QUANTILES: LiteralString = """
+INTERSECT SELECT {names} FROM (
+    SELECT {names}, visitors, row_count,
+        sum(row_count) OVER (PARTITION BY {names} ORDER BY {argument}) AS last_place,
+        sum(row_count) OVER (PARTITION BY {names}) AS group_rows
+    FROM (
+        SELECT {names}, {argument}, max(visitors) AS visitors, sum(row_count) AS row_count FROM (
+            SELECT {names}, visitor_day, {argument}, count(DISTINCT visitor) AS visitors, count(*) AS row_count
+            FROM base WHERE {argument} IS NOT NULL GROUP BY ALL
+        ) GROUP BY {names}, {argument}
+    )
+) GROUP BY {names} HAVING bool_and(
+    visitors >= {visitors_min} OR last_place < floor((group_rows - 1) * {quantile})
+    OR last_place - row_count > ceil(group_rows * {quantile})
+)
+"""
+"""Selects the keys of the groups in which enough visitors have the value at a quantile, and each of those beside it."""
+
+
+def plan_group_check(tree: exp.Query, hidden: HiddenColumns, visitors_min: int) -> GroupCheck | None:
+    """Return how to check whether an answer is about groups of at least `visitors_min` visitors.
+
+    Returns None if the query may be about single visitors, whatever is stored.
+    """
+    groups = read_groups(tree)
+    if groups is None:
+        return None
+    columns = _number("c", groups.items)
+    keys = _number("g", groups.keys or [TRUE])
+    sql = compose(
+        "SELECT {columns}, {keys} FROM {table} WHERE {condition} GROUP BY {grouping} {rest}",
+        columns=columns,
+        keys=keys,
+        table=groups.table,
+        condition=groups.condition,
+        grouping=join(groups.keys) if groups.keys else constant("()"),
+        rest=groups.rest,
+    )
+    large_groups = _select_large_groups(groups, keys, hidden, literal(visitors_min))
+    return GroupCheck(sql.text, max(len(groups.keys), 1), large_groups.text)
+
+
+def _select_large_groups(
+    groups: Groups, keys: SqlFragment, hidden: HiddenColumns, visitors_min: SqlFragment
+) -> SqlFragment:
+    """Return the query of the keys of the groups that are large enough."""
+    names = _names("g", max(len(groups.keys), 1))
+    figures = [Figure(TRUE), *dict.fromkeys(groups.figures)]
+    figure_parts = [(figure, _figure_names(index)) for index, figure in enumerate(figures)]
+    parts = {
+        "keys": keys,
+        "names": names,
+        "visitor": identifier(SOURCE, hidden.visitor),
+        "day": identifier(SOURCE, hidden.visitor_day),
+        "arguments": _number("a", [figure.argument for figure in figures]),
+        "table": groups.table,
+        "condition": groups.condition,
+        "visitor_figures": join(
+            compose(VISITOR_SUM if figure.is_sum else VISITOR_COUNT, **names)
+            for figure, names in figure_parts
+        ),
+        "day_figures": join(
+            compose(DAY_SUM if figure.is_sum else DAY_COUNT, **names) for figure, names in figure_parts
+        ),
+        "enough": all_of(
+            compose(ENOUGH_OF_SUM if figure.is_sum else ENOUGH, visitors_min=visitors_min, **names)
+            for figure, names in figure_parts
+        ),
+    }
+    selects = compose(LARGE_GROUPS, **parts)
+    for figure, argument in figure_parts:
+        if figure.quantile:
+            quantiles = compose(
+                LARGE_QUANTILES,
+                names=names,
+                argument=argument["argument"],
+                visitors_min=visitors_min,
+                quantile=figure.quantile,
+            )
+            selects = compose("{before} {quantiles}", before=selects, quantiles=quantiles)
+    return selects
+
+
+VISITOR_COUNT: LiteralString = "count({argument}) AS {rows}"
+VISITOR_SUM: LiteralString = "count({argument}) AS {rows}, sum(abs({argument})) AS {size}"
+DAY_COUNT: LiteralString = "count(visitor) FILTER (WHERE {rows} > 0) AS {visitors}"
+DAY_SUM: LiteralString = (
+    "count(visitor) FILTER (WHERE {rows} > 0) AS {visitors}, max({size}) AS {largest}, sum({size}) AS {total}"
+)
+ENOUGH: LiteralString = "max({visitors}) >= {visitors_min}"
+ENOUGH_OF_SUM: LiteralString = "max({visitors}) >= {visitors_min} AND 2 * max({largest}) <= sum({total})"
+
+
+def _figure_names(index: int) -> Mapping[str, SqlFragment]:
+    """Return the names of what is computed of a figure: its argument, and counts and sizes of visitors and days."""
+    parts = ("rows", "size", "visitors", "largest", "total")
+    return {"argument": identifier(f"a{index}")} | {part: identifier(f"{part}{index}") for part in parts}
+
+
+def _number(letter: str, fragments: Sequence[SqlFragment]) -> SqlFragment:
+    """Name expressions by a letter and their number."""
+    return join(
+        compose("{fragment} AS {name}", fragment=fragment, name=identifier(f"{letter}{index}"))
+        for index, fragment in enumerate(fragments)
+    )
+
+
+def _names(letter: str, count: int) -> SqlFragment:
+    return join(identifier(f"{letter}{index}") for index in range(count))
