@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from avowal.app.folder import open_folder_register
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import print_json, print_line
+from avowal.cli.output import add_cells, print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.browser_crawl import SiteCrawl
 from avowal.disclose.contract_check import find_insufficient_contracts
@@ -20,7 +19,6 @@ from avowal.disclose.cookie_audit import AuditResult, audit_observations, format
 from avowal.errors import InvalidInputError
 from avowal.keep.enforcement import find_version_in_force
 from avowal.policy.contract import parse_contract
-from avowal.use.formatting import replace_unprintable
 
 app = create_app(is_group=True)
 
@@ -106,13 +104,14 @@ def _print_results(results: list[AuditResult], crawl: SiteCrawl, version: int) -
         lifetime = (
             "" if observation.lifetime_seconds is None else format_lifetime(observation.lifetime_seconds)
         )
-        table.add_row(
+        add_cells(
+            table,
             result.violation or "declared",
             observation.kind,
-            Text(replace_unprintable(observation.name)),
+            observation.name,
             observation.party,
             lifetime,
-            Text(observation.page),
+            observation.page,
         )
     Console(highlight=False).print(table)
     violations = sum(bool(result.violation) for result in results)

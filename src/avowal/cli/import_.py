@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
 from avowal.app.import_logs import ImportReport, create_importer, import_files
 from avowal.app.session import describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, JsonOption, LogFormatOption, create_app
-from avowal.cli.output import print_json
+from avowal.cli.output import add_cells, print_json
+from avowal.cli.printable import escape_unprintable
 from avowal.errors import InvalidInputError
 from avowal.ingest.importer import UnparsableLineText
 from avowal.ingest.log_import import FileImportReport
@@ -134,8 +134,8 @@ def print_report(report: ImportReport, console: Console) -> None:
         confidence = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
         dropped, unparsable = sum(file.counts.dropped.values()), sum(file.counts.unparsable.values())
         numbers = (file.counts.lines, file.counts.requests, file.counts.bot_requests, dropped, unparsable)
-        names = (Text(file.name), Text(f"{file.format or '-'}{confidence}"))
-        table.add_row(*names, *(f"{number:,}" for number in numbers))
+        names = (file.name, f"{file.format or '-'}{confidence}")
+        add_cells(table, *names, *(f"{number:,}" for number in numbers))
     console.print(table)
     counts, seconds = report.counts, report.duration_seconds
     speed = counts.lines / seconds if seconds else 0
@@ -182,8 +182,5 @@ def print_unparsable_lines(unparsable_lines: list[tuple[Path, list[UnparsableLin
     """Print unparsable lines as they are in the files, each with its position and reason."""
     for path, lines in unparsable_lines:
         for line in lines:
-            text = "".join(
-                character if character.isprintable() else character.encode("unicode_escape").decode()
-                for character in line.text
-            )
-            sys.stdout.write(f"{path}: byte {line.offset_bytes}, {line.reason}: {text}\n")
+            text = escape_unprintable(f"{path}: byte {line.offset_bytes}, {line.reason}: {line.text}")
+            sys.stdout.write(text.replace("\n", "\\n") + "\n")

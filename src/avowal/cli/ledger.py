@@ -105,8 +105,7 @@ def _format_fields(fields: Mapping[str, Any]) -> Iterator[str]:
     for name, value in fields.items():
         if value not in ("", [], {}, None):
             text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            printable = "".join(character if character.isprintable() else " " for character in text)
-            yield f"{name.replace('_', ' ')} {HASH_PATTERN.sub(lambda match: match[0][:8] + '…', printable)}"
+            yield f"{name.replace('_', ' ')} {HASH_PATTERN.sub(lambda match: match[0][:8] + '…', text)}"
 
 
 @app.command()

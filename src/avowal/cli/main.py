@@ -10,6 +10,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from avowal.cli.printable import escape_unprintable
 from avowal.errors import AvowalError, InvalidInputError, RefusedError, StoreError
 from avowal.strict import suggest_nearest
 
@@ -145,8 +146,8 @@ def print_error(error: AvowalError, *, as_json: bool) -> None:
     """Print an error to standard error."""
     if as_json:
         fields = {"code": error.code, "message": error.message, "hint": error.hint}
-        sys.stderr.write(json.dumps({"error": fields}, ensure_ascii=False) + "\n")
+        sys.stderr.write(json.dumps({"error": fields}) + "\n")
         return
-    typer.secho(f"avowal: {error.message}", err=True, fg="red", bold=True)
+    typer.secho(escape_unprintable(f"avowal: {error.message}"), err=True, fg="red", bold=True)
     if error.hint:
-        typer.secho(f"      {error.hint}", err=True)
+        typer.secho(escape_unprintable(f"      {error.hint}"), err=True)

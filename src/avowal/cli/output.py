@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from avowal.cli.printable import escape_unprintable
 from avowal.disclose.contract_check import ContractComparison
 from avowal.policy.bounds import OWN_USE
 from avowal.policy.compare import Witness
@@ -19,14 +20,21 @@ from avowal.store.interface import ResultTable
 from avowal.use.formatting import format_column_heading, format_value
 
 
-def print_line(sentence: str) -> None:
-    """Print a sentence in one line, without markup."""
-    Console(highlight=False).print(sentence, markup=False, soft_wrap=True)
+def print_line(sentence: str, *, is_note: bool = False) -> None:
+    """Print a sentence in one line, without markup; a note to standard error."""
+    console = Console(highlight=False, stderr=is_note)
+    console.print(escape_unprintable(sentence), markup=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
-    """Print a value as indented JSON."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    """Print a value as indented JSON, whose strings have escapes for unprintable characters."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    sys.stdout.write(escape_unprintable(text) + "\n")
+
+
+def add_cells(table: Table, *values: object) -> None:
+    """Add a row to a table, without markup and unprintable characters."""
+    table.add_row(*(Text(escape_unprintable(str(value))) for value in values))
 
 
 FIXED_COLUMN_CHARACTERS = 18
@@ -42,32 +50,30 @@ def print_table(table: ResultTable, console: Console) -> None:
     ]
     for index, column in enumerate(table.columns):
         is_text = all(isinstance(row[index], str | None) for row in table.rows)
-        width = max(map(len, [*format_column_heading(column).split(), *(row[index] for row in texts)]))
+        heading = Text(escape_unprintable(format_column_heading(column)))
+        width = max(map(len, [*heading.plain.split(), *(row[index] for row in texts)]))
         if is_text and width > FIXED_COLUMN_CHARACTERS:
-            grid.add_column(format_column_heading(column), overflow="ellipsis", no_wrap=True, ratio=1)
+            grid.add_column(heading, overflow="ellipsis", no_wrap=True, ratio=1)
         else:
-            grid.add_column(
-                format_column_heading(column), justify="left" if is_text else "right", min_width=width
-            )
+            grid.add_column(heading, justify="left" if is_text else "right", min_width=width)
     for row in texts:
-        grid.add_row(*map(Text, row))
+        add_cells(grid, *row)
     console.print(grid)
 
 
 def print_table_csv(table: ResultTable) -> None:
-    """Print rows as CSV (RFC 4180), with a header."""
+    """Print rows as CSV (RFC 4180), with a header and with escapes for unprintable characters."""
     writer = csv.writer(sys.stdout)
-    writer.writerow(table.columns)
-    writer.writerows([_escape_formula(value) for value in row] for row in table.rows)
+    writer.writerow(map(escape_unprintable, table.columns))
+    writer.writerows([_escape_cell(value) for value in row] for row in table.rows)
 
 
-def _escape_formula(value: Any) -> Any:
-    """Put a quote before text that a spreadsheet would evaluate as a formula (OWASP: CSV injection)."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-        else value
-    )
+def _escape_cell(value: Any) -> Any:
+    """Escape a text, and put a quote before one that a spreadsheet would take for a formula (OWASP: CSV injection)."""
+    if not isinstance(value, str):
+        return value
+    quote = "'" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else ""
+    return quote + escape_unprintable(value)
 
 
 def print_differences(title: str, witnesses: Sequence[Witness], console: Console) -> None:
@@ -87,7 +93,7 @@ def print_differences(title: str, witnesses: Sequence[Witness], console: Console
                 if difference.ground == OWN_USE
                 else f"{difference.recipient} ({difference.ground})"
             )
-        table.add_row(difference.describe_subject(), purposes, recipient, *difference.describe_values())
+        add_cells(table, difference.describe_subject(), purposes, recipient, *difference.describe_values())
     console.print(table)
 
 

@@ -22,7 +22,7 @@ from avowal.cli import (
     policy_withdraw,
 )
 from avowal.cli.options import JsonOption, create_app
-from avowal.cli.output import print_differences, print_json
+from avowal.cli.output import add_cells, print_differences, print_json
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
@@ -160,7 +160,7 @@ def _tabulate_collection(compiled: CompiledTerms) -> Table:
         )
         rows.setdefault(key, []).append(category)
     for (retention, purposes), categories in sorted(rows.items(), key=lambda row: row[1]):
-        table.add_row(", ".join(categories), retention, purposes)
+        add_cells(table, ", ".join(categories), retention, purposes)
     return table
 
 
@@ -179,7 +179,8 @@ def _tabulate_disclosure(compiled: CompiledTerms) -> Table:
         if cell.recipient != OPERATOR and not cell.cookie_name:
             rows.setdefault((cell.recipient, cell.ground), {})[cell.category, format_ages(ages)] = None
     for (recipient, ground), categories in rows.items():
-        table.add_row(
+        add_cells(
+            table,
             ", ".join(category for category, _ in categories),
             ", ".join(dict.fromkeys(age for _, age in categories)),
             recipient,

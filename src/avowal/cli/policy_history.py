@@ -7,7 +7,7 @@ from rich.table import Table
 
 from avowal.app.folder import open_folder_register
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import print_json, version_to_object
+from avowal.cli.output import add_cells, print_json, version_to_object
 from avowal.clock import utc_now
 
 app = create_app()
@@ -34,8 +34,8 @@ def list_versions(as_json: JsonOption = False, data: DataFolderOption = None) ->
         scheduled = " (scheduled)" if version.effective_at > utc_now() else ""
         since = f"{version.effective_at:%Y-%m-%d %H:%M}{scheduled}"
         published = f"{version.published_at:%Y-%m-%d %H:%M}"
-        table.add_row(
-            str(version.number), since, published, ", ".join(document_languages), version.identity[:16]
+        add_cells(
+            table, version.number, since, published, ", ".join(document_languages), version.identity[:16]
         )
     Console(highlight=False).print(
         table if versions else "no version is in force yet: `avowal policy adopt` adopts the first"

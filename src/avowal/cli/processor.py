@@ -12,7 +12,7 @@ from avowal import strict
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.cli import processor_feed, processor_key
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import print_contract_result, print_json, print_line
+from avowal.cli.output import add_cells, print_contract_result, print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.contract_check import (
     ContractComparison,
@@ -116,7 +116,7 @@ def list_processors(as_json: JsonOption = False, data: DataFolderOption = None) 
     table = Table("processor", "since (UTC)", "contract", box=None, pad_edge=False)
     for processor in processors:
         result = "not sufficient" if processor.name in insufficient else "sufficient"
-        table.add_row(processor.name, f"{processor.recorded_at:%Y-%m-%d}", result)
+        add_cells(table, processor.name, f"{processor.recorded_at:%Y-%m-%d}", result)
     Console(highlight=False).print(table)
     for name, since in overdue.items():
         print_line(f"{name}: overdue since {since:%Y-%m-%d} (UTC): it has not confirmed its deletions")

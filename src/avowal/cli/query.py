@@ -8,7 +8,7 @@ from rich.console import Console
 from avowal.app.owner_requests import RunQuery
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, check_output_options, create_app
-from avowal.cli.output import print_json, print_table, print_table_csv
+from avowal.cli.output import print_json, print_line, print_table, print_table_csv
 from avowal.policy.bounds import OPERATOR
 from avowal.use.own_query import SqlQuery
 
@@ -50,10 +50,10 @@ def query(
         )
         return
     if result.table is None:
-        print(result.executed_sql)  # noqa: T201  # the SQL itself
+        print_line(result.executed_sql)
     elif as_csv:
         print_table_csv(result.table)
     else:
         print_table(result.table, Console(highlight=False))
     for note in notes:
-        Console(stderr=True, highlight=False).print(note, markup=False, soft_wrap=True)
+        print_line(note, is_note=True)

@@ -13,7 +13,7 @@ from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.session import open_session
 from avowal.atomic_files import check_creatable, create_file
 from avowal.cli.options import DataFolderOption, JsonOption, StdinOption, create_app, read_password
-from avowal.cli.output import print_json, print_line
+from avowal.cli.output import add_cells, print_json, print_line
 from avowal.clock import utc_now
 from avowal.disclose.prepared_release import PreparedRelease
 from avowal.disclose.recall import build_recall_message, is_email_address, send_message
@@ -110,7 +110,8 @@ def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) ->
         table.add_column(heading, no_wrap=heading == "reference")
     for release in releases:
         summary = release.summary
-        table.add_row(
+        add_cells(
+            table,
             summary.reference,
             summary.ground,
             release.recipient or "erased",
@@ -121,7 +122,8 @@ def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) ->
         )
     for request in waiting:
         day = f"{request.summary.requested_at:%Y-%m-%d}"
-        table.add_row(
+        add_cells(
+            table,
             request.summary.reference,
             request.summary.ground,
             request.details.recipient,

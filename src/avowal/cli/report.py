@@ -16,7 +16,7 @@ from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.owner_requests import RunReport
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, check_output_options, create_app
-from avowal.cli.output import print_json, print_table, print_table_csv
+from avowal.cli.output import add_cells, print_json, print_table, print_table_csv
 from avowal.clock import utc_now
 from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.policy.bounds import OPERATOR
@@ -217,5 +217,5 @@ def _print_figures(table: ResultTable, console: Console) -> None:
     grid.add_column()
     grid.add_column(justify="right")
     for column, value in zip(table.columns, table.rows[0], strict=True):
-        grid.add_row(format_column_heading(column), format_value(column, value))
+        add_cells(grid, format_column_heading(column), format_value(column, value))
     console.print(grid)

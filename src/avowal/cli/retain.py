@@ -6,7 +6,7 @@ from rich.table import Table
 from avowal.app.owner_requests import EnforceRetention
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import print_json, print_line
+from avowal.cli.output import add_cells, print_json, print_line
 
 app = create_app()
 
@@ -33,5 +33,5 @@ def enforce_retention(as_json: JsonOption = False, data: DataFolderOption = None
         return
     table = Table("table", "category", "version", "records", box=None, pad_edge=False)
     for action in actions:
-        table.add_row(action.relation, action.category, str(action.version), f"{action.record_count:,}")
+        add_cells(table, action.relation, action.category, str(action.version), f"{action.record_count:,}")
     Console(highlight=False).print(table)

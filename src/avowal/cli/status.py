@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import msgspec
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from avowal.app.session import open_session
 from avowal.app.status import STATUS_DAYS, FolderStatus, read_status
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import print_json, print_line
+from avowal.cli.output import add_cells, print_json, print_line
 from avowal.clock import utc_now
 from avowal.collect.cookie import COOKIE_NAME
 
@@ -55,5 +54,5 @@ def _print_accesses(title: str, accesses: Sequence[msgspec.Struct]) -> None:
         rows = [msgspec.structs.asdict(access) for access in accesses]
         table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
         for row in rows:
-            table.add_row(*(Text(str(value)) for value in row.values()))
+            add_cells(table, *row.values())
         Console(highlight=False).print(table)

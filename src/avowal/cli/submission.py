@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from avowal.app.folder import open_folder_register
 from avowal.app.session import open_session
@@ -30,7 +29,7 @@ from avowal.cli.options import (
     create_app,
     parse_assignments,
 )
-from avowal.cli.output import print_json, print_line
+from avowal.cli.output import add_cells, print_json, print_line
 from avowal.clock import utc_now
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.policy.bounds import OPERATOR
@@ -118,7 +117,8 @@ def list_submissions(
         return
     table = Table("reference", "form", "channel", "submitted (UTC)", "version")
     for submission in submissions:
-        table.add_row(
+        add_cells(
+            table,
             submission.reference,
             submission.form,
             submission.channel,
@@ -163,7 +163,7 @@ def show(
         return
     table = Table("field", "category", "value")
     for value in values:
-        table.add_row(value.field, value.category, Text(_format_value(value.value)))
+        add_cells(table, value.field, value.category, _format_value(value.value))
     Console(highlight=False).print(table)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from avowal.app.verification import verify_entry, verify_export, verify_folder
 from avowal.cli.options import DataFolderOption, JsonOption, create_app, read_verifier
 from avowal.cli.output import print_json, print_line
+from avowal.cli.printable import escape_unprintable
 from avowal.clock import utc_now
 from avowal.disclose.package import check_package, is_package
 from avowal.errors import InvalidInputError
@@ -106,7 +107,7 @@ def _print_verification(
     else:
         console = Console(highlight=False)
         for finding in verification.findings:
-            console.print(finding.sentence, style="red", markup=False, soft_wrap=True)
+            console.print(escape_unprintable(finding.sentence), style="red", markup=False, soft_wrap=True)
         if verification.holds:
             console.print(
                 f"valid: {verification.entries:,} entries of the ledger, and {subject}", soft_wrap=True
@@ -125,8 +126,5 @@ def _verify_entry(path: Path, verifier: Verifier, *, as_json: bool) -> None:
         entry = msgspec.json.decode(proof.entry)
         print_json({"valid": True, "index": proof.index, "size": checkpoint.size, "entry": entry})
         return
-    console = Console(highlight=False)
-    console.print(
-        f"valid: entry {proof.index} of the {checkpoint.size} in {checkpoint.origin} is", markup=False
-    )
-    console.print(proof.entry.decode(), markup=False, soft_wrap=True)
+    print_line(f"valid: entry {proof.index} of the {checkpoint.size} in {checkpoint.origin} is")
+    print_line(proof.entry.decode())

@@ -1,8 +1,8 @@
 """Find out whether an answer is about groups of visitors only, or about single visitors too (R6).
 
-Whether each row of a query over groups is about enough visitors depends on what is stored: a second query finds the keys
-of the groups of which each figure is about enough visitors. Of every other query the answer counts as one about single
-visitors.
+Whether each row of a query over groups is about enough visitors depends on what is stored: a second query finds the
+keys of the groups of which each figure is about enough visitors. Of every other query the answer counts as one about
+single visitors.
 """
 
 from collections.abc import Mapping, Sequence
