@@ -94,6 +94,21 @@ def wait_for_last_line(site: Site, writer: LogWriter, follow: RunningCommand) ->
     wait_until(is_stored, f"a view of {last}")
 
 
+def follow_until_all_are_stored(site: Site, writer: LogWriter) -> None:
+    """Follow the log until as many requests are stored as were written, then end the command."""
+    with run_follower(site) as follow:
+        wait_for_all(site, writer, follow)
+        assert follow.end(signal.SIGTERM) == 0
+
+
+@contextmanager
+def paused(follow: RunningCommand) -> Iterator[None]:
+    """Stop the process of a command within the block, so that it does not see the steps in it one by one."""
+    follow.process.send_signal(signal.SIGSTOP)
+    yield
+    follow.process.send_signal(signal.SIGCONT)
+
+
 def assert_equals_import(site: Site, writer: LogWriter) -> None:
     """Assert that the store equals that of an import of all written lines."""
     imported_site = Site(site.folder.with_name("beside"))
@@ -154,9 +169,7 @@ def test_an_unfinished_last_line_is_read_after_a_restart(site: Site, writer: Log
     assert site.rows("SELECT sum(lines) FROM logs") == [(4,)]
     writer.file.write(rest)
     writer.write(2)
-    with run_follower(site) as follow:
-        wait_for_all(site, writer, follow)
-        assert follow.end(signal.SIGTERM) == 0
+    follow_until_all_are_stored(site, writer)
     assert_equals_import(site, writer)
 
 
@@ -199,13 +212,12 @@ def test_a_rotation_between_two_polls_loses_no_line(site: Site, writer: LogWrite
     writer.write(5)
     with run_follower(site) as follow:
         wait_for_all(site, writer, follow)
-        follow.process.send_signal(signal.SIGSTOP)
-        writer.write(3)
-        writer.path.rename(writer.path.with_suffix(".log.1"))
-        writer.write(3)
-        writer.reopen()
-        writer.write(3)
-        follow.process.send_signal(signal.SIGCONT)
+        with paused(follow):
+            writer.write(3)
+            writer.path.rename(writer.path.with_suffix(".log.1"))
+            writer.write(3)
+            writer.reopen()
+            writer.write(3)
         wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
     assert_equals_import(site, writer)
@@ -231,10 +243,9 @@ def test_a_truncated_log_that_has_grown_longer_is_noticed(site: Site, writer: Lo
     writer.write(5)
     with run_follower(site) as follow:
         wait_for_all(site, writer, follow)
-        follow.process.send_signal(signal.SIGSTOP)
-        os.truncate(writer.path, 0)
-        writer.write(50)
-        follow.process.send_signal(signal.SIGCONT)
+        with paused(follow):
+            os.truncate(writer.path, 0)
+            writer.write(50)
         wait_for_all(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
     assert_equals_import(site, writer)
@@ -245,12 +256,11 @@ def test_lines_not_read_before_a_truncation_are_read_from_the_copy(site: Site, w
     writer.write(5)
     with run_follower(site) as follow:
         wait_for_all(site, writer, follow)
-        follow.process.send_signal(signal.SIGSTOP)
-        writer.write(3)
-        shutil.copy(writer.path, writer.path.with_suffix(".log.1"))
-        os.truncate(writer.path, 0)
-        writer.write(2)
-        follow.process.send_signal(signal.SIGCONT)
+        with paused(follow):
+            writer.write(3)
+            shutil.copy(writer.path, writer.path.with_suffix(".log.1"))
+            os.truncate(writer.path, 0)
+            writer.write(2)
         wait_for_last_line(site, writer, follow)
         assert follow.end(signal.SIGTERM) == 0
     assert_equals_import(site, writer)
@@ -290,9 +300,7 @@ def test_lines_written_while_stopped_are_read_after_a_restart(
 def test_a_log_rotated_twice_while_stopped_is_read(site: Site, writer: LogWriter) -> None:
     """After two rotations while the command was stopped, the log in between is read too."""
     writer.write(5)
-    with run_follower(site) as follow:
-        wait_for_all(site, writer, follow)
-        assert follow.end(signal.SIGTERM) == 0
+    follow_until_all_are_stored(site, writer)
     for number in (2, 1):
         writer.write(3)
         writer.path.rename(writer.path.with_suffix(f".log.{number}"))
@@ -310,9 +318,7 @@ def test_logs_rotated_before_the_first_start_are_not_read(site: Site, writer: Lo
     old.write(4)
     writer.numbers = itertools.count(100)
     writer.write(3)
-    with run_follower(site) as follow:
-        wait_for_all(site, writer, follow)
-        assert follow.end(signal.SIGTERM) == 0
+    follow_until_all_are_stored(site, writer)
     old.file.close()
     assert site.rows("SELECT count(*) FROM requests") == [(3,)]
 
@@ -327,9 +333,7 @@ def test_repeated_kills_lose_and_repeat_no_line(site: Site, writer: LogWriter) -
             writer.write(5 - number)
             follow.end(signal.SIGKILL)
         writer.numbers = itertools.count(next(writer.numbers) + 1)
-    with run_follower(site) as follow:
-        wait_for_all(site, writer, follow)
-        assert follow.end(signal.SIGTERM) == 0
+    follow_until_all_are_stored(site, writer)
     assert_equals_import(site, writer)
 
 
