@@ -189,6 +189,22 @@ def test_a_line_of_each_format_is_parsed(format: str, text: str, expected: dict[
     assert request == dict.fromkeys(request) | expected
 
 
+@pytest.mark.parametrize("path", ["/a;jsessionid=s3cr3t", "/(S(s3cr3t))/a", "/a%3Bjsessionid%3Ds3cr3t"])
+@pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
+def test_session_identifiers_are_removed(
+    format: str,  # noqa: A002
+    text: str,
+    expected: dict[str, Any],
+    path: str,
+) -> None:
+    """No format lets a session identifier through in path, query or referrer."""
+    path = path.replace("%", "#") if format == "haproxy" else path
+    text = re.sub(r'/a(?=[?\s"])', path, text).replace("b=1", "PHPSESSID=s3cr3t&b=1")
+    text = text.replace("https://example.com/", "https://example.com/;jsessionid=s3cr3t?sid=s3cr3t")
+    (request,) = requests(parse_lines(format, *text.split("\n")))
+    assert request == dict.fromkeys(request) | expected
+
+
 @pytest.mark.parametrize(("format", "text", "expected"), EXAMPLES)
 def test_a_format_is_detected(format: str, text: str, expected: dict[str, Any]) -> None:  # noqa: A002
     """One line is enough to detect its format, and the most specific format that parses it is chosen."""

@@ -101,7 +101,7 @@ def _parse_url(url: str | None) -> SplitResult | None:
 
 def truncate_url(url: str, category: str, permitted: AbstractSet[PrecisionKey]) -> str | None:
     """Return the address of a page at the finest permitted precision, or None if it is invalid or not permitted."""
-    url = request_line.sanitise_query(url) or ""
+    url = request_line.sanitise_url(url) or ""
     if (category, "full") in permitted:
         return url or None
     for precision, pattern in (("page", REFERRER_PAGE_REGEX), ("site", REFERRER_SITE_REGEX)):

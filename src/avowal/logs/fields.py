@@ -12,6 +12,7 @@ from polars.datatypes import DataType, DataTypeClass
 from avowal.logs import request_line
 from avowal.logs.distinct_values import map_distinct_texts
 from avowal.logs.ip_address import normalise_addresses
+from avowal.logs.session_id import remove_from_columns
 
 _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "line": pl.UInt32,
@@ -243,7 +244,7 @@ LOG_FIELDS: dict[str, LogField] = {
 def parse_fields(raw: pl.DataFrame) -> pl.DataFrame:
     """Convert a frame of `line` and texts, named as in `LOG_FIELDS`, into requests of `REQUEST_SCHEMA`.
 
-    An invalid time becomes null.
+    An invalid time becomes null. Session identifiers are removed.
     """
     expressions: dict[str, list[pl.Expr]] = {column: [] for column in REQUEST_SCHEMA}
     expressions["line"] = [pl.col("line")]
@@ -265,11 +266,12 @@ def parse_fields(raw: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce(*expressions[column], pl.lit(None)).cast(dtype).alias(column)
         for column, dtype in REQUEST_SCHEMA.items()
     )
-    return requests.with_columns(
+    requests = requests.with_columns(
         pl.when(pl.col("time").dt.year().is_between(*YEAR_RANGE)).then("time"),
         normalise_addresses(requests["address"]),
         *(_unescape_texts(requests[name]) for name in ("referrer", "user_agent")),
     )
+    return remove_from_columns(requests)
 
 
 def _unescape_texts(texts: pl.Series) -> pl.Series:

@@ -7,6 +7,8 @@ that is not a request line gives no method and no target.
 import re
 from typing import NamedTuple
 
+from avowal.logs.session_id import remove_from_path, remove_from_query, remove_from_url
+
 METHOD_REGEX = "[A-Za-z][A-Za-z_-]{0,31}"
 PROTOCOL_REGEX = r"HTTP/[0-9](?:\.[0-9])?"
 _PATH = r"[!$-:<->@-\[\]-~]"  # ASCII without encoded characters and without `?`, `#` and `;`
@@ -21,7 +23,6 @@ _PROTOCOL = re.compile(PROTOCOL_REGEX)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
 _SCHEMELESS = re.compile(r"([^/?#]*\.[^/?#]+)(/.*)?", re.DOTALL)
 _HOST = re.compile(r"([a-z0-9_-][a-z0-9._-]*?|\[[0-9a-f:.]+\])\.?(?::[0-9]*)?")
-_SESSION = re.compile(r";(?:jsessionid|phpsessid|aspsessionid\w*|session_?id|sid)=[^/;]*", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
 _ESCAPED = {"\\": "%5C", '"': "%22", "b": "%08", "n": "%0A", "r": "%0D", "t": "%09", "v": "%0B"}
 _QUOTED = re.compile(r'((?:\\x[0-9A-Fa-f]{2})+)|\\(["\\])')
@@ -79,14 +80,19 @@ def parse_schemeless_target(text: str) -> RequestTarget:
 
 
 def sanitise_path(text: str) -> str | None:
-    """Percent-encode a path and remove its session parameters. Return None if the text is not a path."""
-    safe = _percent_encode(_SESSION.sub("", text))
+    """Percent-encode a path and remove its session identifiers. Return None if the text is not a path."""
+    safe = _percent_encode(remove_from_path(text))
     return safe if safe.startswith("/") or safe == "*" else None
 
 
 def sanitise_query(text: str) -> str | None:
-    """Percent-encode a query. Return None if it is empty or `-`."""
-    return None if text == "-" else _percent_encode(text) or None
+    """Percent-encode a query and remove its session identifiers. Return None if it is empty or `-`."""
+    return None if text == "-" else remove_from_query(_percent_encode(text)) or None
+
+
+def sanitise_url(text: str) -> str | None:
+    """Percent-encode a URL and remove its session identifiers. Return None if it is empty or `-`."""
+    return None if text == "-" else remove_from_url(_percent_encode(text)) or None
 
 
 def parse_host_name(text: str) -> str | None:
