@@ -1,10 +1,14 @@
 """Parsing of user agents."""
 
+import msgspec
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from avowal.collect import device
-from avowal.collect.device import DeviceParser
+from avowal.collect.device import UNNAMED_BOT, DeviceParser, parse_user_agent
+from support.agent_names import NAMES_FILE, list_names
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
 PHONE = (
@@ -60,3 +64,48 @@ def test_rows_keep_their_order_when_the_cache_is_full(monkeypatch: pytest.Monkey
         frame = pl.DataFrame({"user_agent": [*agents, agents[0]]})
         versions = devices.add_device_columns(frame)["browser_version"].to_list()
         assert versions == [str(100 + start), str(101 + start), str(102 + start), str(100 + start)]
+
+
+TOKEN = "s3cr3t-t0k3n-abc123"  # noqa: S105  # of nobody
+
+
+@pytest.mark.parametrize(
+    "user_agent",
+    [
+        f"{TOKEN}-crawler",
+        f"{TOKEN}bot/1.0",
+        f"Mozilla/5.0 (compatible; {TOKEN}Bot/2.1; +https://bots.example/)",
+        f"{TOKEN} spider 1.0",
+        f"{TOKEN}/1.0 CFNetwork/1485 Darwin/23.1.0",
+        f"{TOKEN}-iPhone/7 CFNetwork/1485 Darwin/23.1.0",
+        f"HbbTV/1.1.1 (; {TOKEN} ;x 2013 y)",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/20261130123456",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 20261130123456_5 like Mac OS X) Version/20261130123456.1 Safari/604.1",
+        f"Googlebot/{TOKEN}",
+    ],
+)
+def test_nothing_is_taken_as_it_stands_in_a_user_agent(user_agent: str) -> None:
+    """No name and no version holds what a sender writes into a user agent."""
+    _, *values = parse_user_agent(user_agent)
+    text = " ".join(filter(None, values))
+    assert not any(part in text for part in (TOKEN, "s3cr3t", "abc123", "20261130123456", "2026")), values
+
+
+@given(
+    st.text(max_size=80),
+    st.sampled_from(["", "Mozilla/5.0 (", " CFNetwork/1 Darwin/2", "bot/1", " Windows NT ", "; Android "]),
+)
+def test_names_are_known_ones(before: str, after: str) -> None:
+    """Of any text, a browser, an operating system and a bot have a name of the lists, or none."""
+    names = msgspec.json.decode(NAMES_FILE.read_bytes())
+    _, browser, browser_version, system, system_version, _, bot = parse_user_agent(before + after)
+    assert browser in {None, *names["browsers"]}
+    assert bot in {None, UNNAMED_BOT, *names["browsers"]}
+    assert system in {None, *names["operating_systems"]}
+    assert len(browser_version or "") <= 6
+    assert len(system_version or "") <= 11
+
+
+def test_the_known_names_are_those_of_the_lists() -> None:
+    """The file of names is made of the lists that are installed: `python tests/support/agent_names.py` makes it anew."""
+    assert NAMES_FILE.read_bytes() == list_names()

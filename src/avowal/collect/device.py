@@ -1,9 +1,16 @@
-"""Parse user agents into browser, operating system, kind of device and bot; the user agent itself is not stored."""
+"""Parse user agents into browser, operating system, kind of device and bot; the user agent itself is not stored.
 
+Nothing is taken from a user agent as it stands there, because its sender can write anything there: a name is one of the
+lists of known names, and a version is a short number.
+"""
+
+import re
 import threading
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from importlib import resources
 
+import msgspec
 import polars as pl
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from ua_parser import Domain
@@ -37,6 +44,24 @@ BOT_REGEX = "|".join(f"(?:{crawler['pattern']})" for crawler in CRAWLER_USER_AGE
 
 UNNAMED_BOT = "unnamed"
 """The name of a bot without a known name. It may send an empty user agent, as no browser does."""
+
+_VERSION_PART = re.compile(r"[0-9]{1,4}|3\.1|CE|ME|NT(?: 4\.0)?|RT(?: 8)?|Vista|XP")
+"""A part of a version: a number too short to tell people apart, or one of those of Windows."""
+
+NAMES_FILE = "agent_names.json"
+
+
+class KnownNames(msgspec.Struct, frozen=True):
+    """The names that the lists of user agents know, of browsers and bots, and of operating systems."""
+
+    browsers: frozenset[str]
+    operating_systems: frozenset[str]
+
+
+@cache
+def _load_known_names() -> KnownNames:
+    data = (resources.files("avowal.collect") / NAMES_FILE).read_bytes()
+    return msgspec.json.decode(data, type=KnownNames)
 
 
 @dataclass
@@ -85,21 +110,28 @@ def _parse_row(text: str, is_bot: bool) -> tuple[str | None, ...]:
     match = _create_resolver()(text, Domain.ALL)
     browser, system, device = match.user_agent, match.os, match.device
     family = device.family if device else ""
+    names = _load_known_names()
+    is_known_browser = browser is not None and browser.family in names.browsers
     if is_bot or family == "Spider" or not text:
-        return text, None, None, None, None, None, browser.family if browser else UNNAMED_BOT
+        bot = browser.family if browser and is_known_browser else UNNAMED_BOT
+        return text, None, None, None, None, None, bot
+    is_known_system = system is not None and system.family in names.operating_systems
     return (
         text,
-        browser.family if browser else None,
-        browser.major if browser else None,
-        system.family if system else None,
-        _join_version(system.major, system.minor) if system else None,
+        browser.family if browser and is_known_browser else None,
+        _join_version(browser.major) if browser and is_known_browser else None,
+        system.family if system and is_known_system else None,
+        _join_version(system.major, system.minor) if system and is_known_system else None,
         find_device_kind(text, system.family if system else ""),
         None,
     )
 
 
-def _join_version(major: str | None, minor: str | None) -> str | None:
-    return f"{major}.{minor}" if major and minor and minor != "0" else major
+def _join_version(major: str | None, minor: str | None = None) -> str | None:
+    """Return a version of its parts, as far as they are known ones."""
+    if major is None or not _VERSION_PART.fullmatch(major):
+        return None
+    return f"{major}.{minor}" if minor and minor != "0" and _VERSION_PART.fullmatch(minor) else major
 
 
 def find_device_kind(user_agent: str, system: str) -> str | None:
