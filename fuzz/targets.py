@@ -14,9 +14,9 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 
 from avowal.collect.admission import AdmissionRules
+from avowal.collect.event_admission import EventAdmission
 from avowal.collect.script_event import (
     ClientIdentity,
-    EventAdmission,
     EventDropError,
     VisitorKeys,
     parse_event,
@@ -47,7 +47,7 @@ NO_QUERY = AdmissionRules(
     },
 )
 """Terms that let in paths, and the pages of referrers, without a query, and addresses as networks."""
-ADMISSION = EventAdmission(NO_QUERY)
+ADMISSION = EventAdmission([NO_QUERY])
 FORM = Form(name="contact", purposes=["content"], fields={"name": "name", "message": "message"})
 ROWS_MAX = 100
 
@@ -80,7 +80,9 @@ def fuzz_collect(data: bytes) -> None:
         return
     client = ClientIdentity("192.0.2.7", data.decode("latin-1"))
     try:
-        row = ADMISSION.admit_event(event, client, VisitorKeys(2), int(NOW.timestamp()) * 1_000_000)
+        row, *_ = ADMISSION.admit_event(
+            event, client, lambda *_, **__: VisitorKeys(2), int(NOW.timestamp()) * 1_000_000
+        )
     except EventDropError:
         return
     assert "192.0.2.7" not in str(row)

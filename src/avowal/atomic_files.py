@@ -1,5 +1,6 @@
 """Write files so that they are complete or absent, also after a crash or a loss of power."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,17 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def lock_folder(folder: Path, *, exclusive: bool) -> Iterator[None]:
+    """Hold the lock of a folder, alone or shared with others, until the block ends."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield
     finally:
         os.close(descriptor)
 
@@ -35,7 +47,8 @@ def replace_file(path: Path, unfinished: Path, *, private: bool = False) -> Iter
     If the block raises, `path` is unchanged, and `unfinished` remains until it is written again. With `private`, only
     the file's owner can read it.
     """
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    descriptor = os.open(unfinished, flags, 0o600 if private else 0o666)
     with os.fdopen(descriptor, "wb") as file:
         if private:
             os.fchmod(file.fileno(), 0o600)

@@ -177,6 +177,8 @@ IntegrityErrorCode = Literal[
     "store-missing",
     "newer-store",
     "earlier-store",
+    "version-mismatch",
+    "file-unsafe",
     "key-missing",
     "key-damaged",
     "submission-unreadable",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from avowal.atomic_files import sync_folder
+from avowal.private_files import read_private
 
 SECRET_BYTES = 32
 COOKIE_KEY_FILE = "cookie.key"
@@ -26,7 +27,10 @@ SIGN_IN_KEY_FILE = "sign-in.key"
 
 
 def read_or_create_secret(path: Path) -> bytes:
-    """Return the secret in a file. If there is none, create it; it is on disk before it is returned."""
+    """Return the secret in a file. If there is none, create it; it is on disk before it is returned.
+
+    Raises StoreError if it is a symbolic link.
+    """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=path.parent) as file:
@@ -36,4 +40,4 @@ def read_or_create_secret(path: Path) -> bytes:
             with suppress(FileExistsError):  # another process created it first
                 os.link(file.name, path)
         sync_folder(path.parent)
-    return path.read_bytes()
+    return read_private(path)

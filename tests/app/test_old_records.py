@@ -31,10 +31,10 @@ from avowal.change.consent import ConsentStatement, StatementChannel, prepare_co
 from avowal.change.draft import find_terms_path, load_draft
 from avowal.change.publish import publish_version
 from avowal.clock import utc_now
+from avowal.collect.event_admission import EventAdmission
 from avowal.collect.journal import JournalWriter
 from avowal.collect.script_event import (
     ClientIdentity,
-    EventAdmission,
     ScriptEvent,
     VisitorKeys,
 )
@@ -276,7 +276,7 @@ def write_folder(folder: Path, policy: Policy) -> Site:
             received = ReceivedSubmission(
                 "order", StatementChannel.LETTER, find_visitor(session), now - timedelta(days=days), texts, []
             )
-            submission = record_received_submission(session, received, now)
+            submission = record_received_submission(session, received, received.submitted_at)
             if days == OBJECTED_AGE_DAYS:
                 session.register.objections.record(
                     Objection(
@@ -314,11 +314,12 @@ def write_events(session: Session, now: Any) -> None:
         microseconds = int(now.timestamp() * 1_000_000)
         with contextlib.suppress(AvowalError):
             writer.append(
-                [
-                    EventAdmission(rules).admit_event(
-                        event, ClientIdentity(address, CHROME), VisitorKeys(key, key), microseconds
-                    )
-                ]
+                EventAdmission([rules]).admit_event(
+                    event,
+                    ClientIdentity(address, CHROME),
+                    lambda *_, key=key, **__: VisitorKeys(key, key),
+                    microseconds,
+                )
             )
     writer.rotate()
 

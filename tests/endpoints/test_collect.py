@@ -119,7 +119,7 @@ def test_only_what_the_terms_permit_is_stored(server: RunningServer) -> None:
         (b'{"script_view_token": "short", "url": "https://site.example/"}', "$.script_view_token"),
         (b'{"script_view_token": "abcdefghij0123", "url": 7}', "$.url"),
         (
-            b'{"script_view_token": "abcdefghij0123", "url": "https://site.example/", "elapsed_ms": -1}',
+            b'{"script_view_token": "abcdefghij0123", "url": "https://site.example/", "elapsed_ms": 1.5}',
             "$.elapsed_ms",
         ),
         (
@@ -164,6 +164,18 @@ def test_a_dropped_event_is_answered_with_its_reason(
     """A dropped event is answered with status 204 and the reason in a header."""
     answer = server.send_event(headers, url=url)
     assert (answer.status, answer.headers["avowal-dropped"], answer.body) == (204, reason, b"")
+
+
+@pytest.mark.parametrize(
+    ("elapsed_ms", "reason"),
+    [(-1, "in-the-future"), (86_400_001, "too-old"), (10**30, "too-old"), (86_399_000, None)],
+)
+def test_an_event_older_than_a_day_is_dropped(
+    server: RunningServer, elapsed_ms: int, reason: str | None
+) -> None:
+    """An event is dropped if it is older than a day, or in the future, and its reason is counted."""
+    answer = server.send_event(script_view_token=f"view-of-an-age{elapsed_ms}", elapsed_ms=elapsed_ms)
+    assert answer.headers.get("avowal-dropped") == reason
 
 
 def test_a_script_view_of_a_bot_is_no_view(server: RunningServer) -> None:

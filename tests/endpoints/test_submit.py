@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from support.browsers import CHROMIUM, needs_chromium
+from support.moved_clock import moved_clock
 from support.running_server import SETTINGS, SITE, Answer, RunningServer, start_server
 from support.site import CHROME, Site, wait_until
 
@@ -406,10 +407,9 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
     cv.write_bytes(PDF)
     references = []
     for days in (70, 40, 1):
-        received_at = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%d")
         arguments = [word for name, value in ANN.items() for word in ("--field", f"{name}={value}")]
         cv.write_bytes(PDF + str(days).encode())
-        result = site.avowal(
+        words = (
             "submission",
             "add",
             "contact",
@@ -418,11 +418,14 @@ def test_submissions_are_deleted_when_they_expire(tmp_path: Path) -> None:
             *arguments,
             "--file",
             f"cv={cv}",
-            "--received-at",
-            received_at,
             "--json",
         )
+        with moved_clock(datetime.now(UTC).replace(tzinfo=None) - timedelta(days=days)):
+            result = site.avowal(*words)
         assert result.status == 0, result.err
+        if days == 40:
+            late = site.avowal(*words, "--received-at", f"{datetime.now(UTC) - timedelta(days=40):%Y-%m-%d}")
+            assert (late.status, late.code) == (1, "not-collected")  # its values would be too old
         references.append(result.json()["reference"])
     result = site.avowal("verify", "--json")
     overdue = [row["sentence"] for row in result.json()["findings"] if row["code"] == "record-overdue"]

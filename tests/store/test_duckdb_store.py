@@ -180,20 +180,24 @@ def test_undeclared_derived_categories_are_not_derived(tmp_path: Path, store: Du
     assert stored_visits(store) == []
 
 
-def test_a_visit_has_the_lowest_governing_number(tmp_path: Path, store: DuckDBStore) -> None:
-    """A visit has the lowest version and governing number of its records."""
+def test_a_visit_ends_where_another_version_takes_effect(tmp_path: Path, store: DuckDBStore) -> None:
+    """A visit has records of one version, and the lowest governing number of them."""
     store.load_segments(
         [
             write_segment(
                 tmp_path,
                 admitted_records(
-                    request_at(0, version=1, governing=2), request_at(1, version=3, governing=3)
+                    request_at(0, version=1, governing=2),
+                    request_at(1, version=1, governing=1),
+                    request_at(2, version=3, governing=3),
                 ),
             )
         ]
     )
     store.derive_visits(VisitRules(30), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert [(visit["version"], visit["governing"]) for visit in stored_visits(store)] == [(1, 2)]
+    visits = [(visit["version"], visit["governing"], visit["views"]) for visit in stored_visits(store)]
+    assert visits == [(1, 1, 2), (3, 3, 1)]
+    assert [view["view_duration_ms"] for view in stored_views(store)] == [60_000, None, None]
 
 
 def test_a_reopened_store_has_the_same_content(tmp_path: Path) -> None:

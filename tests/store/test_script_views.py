@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from avowal.collect.journal import TRANSMISSION_DELAY_MAX, Journal, JournalRow, JournalWriter, list_journals
@@ -13,6 +14,7 @@ from avowal.keep.retention import plan_retention
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
 from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.interface import ConsentCursor, Cutoffs, GoverningUpdate, RetentionAction, VisitRules
+from support.errors import raises_code
 from support.store_records import (
     KEEP_ALL,
     KEEP_NONE,
@@ -339,9 +341,103 @@ def test_consent_governs_events_without_their_script_view(tmp_path: Path, store:
 
     store.load_journals([journal(tmp_path, script_view(1, 0))])
     store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(1, 0), {VISITOR: 2}))
-    store.load_journals([journal(tmp_path, script_view(1, 0, 3, event_name="pressed"))])
+    store.load_journals([journal(tmp_path, script_view(1, 0, 3, event_name="pressed", is_action=True))])
     store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(1, 0), {}))
     assert governing() == [2]
     store.apply_retention([RetentionAction("script_views", "view-time", START, [0])], START)
     store.derive_visits(VisitRules(), KEEP_ALL, GoverningUpdate(ConsentCursor(2, 0), {VISITOR: 0}))
     assert governing() == [1]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_report_under_another_version_adds_nothing_to_a_script_view(
+    tmp_path: Path, store: DuckDBStore, *, apart: bool
+) -> None:
+    """What another version permits is not added to a view that names the version of its first report."""
+    first = script_view(1, 0, 5)
+    other = msgspec.structs.replace(script_view(1, 0, 60), version=2, largest_contentful_paint_ms=9)
+    for rows in [[first], [other]] if apart else [[first, other]]:
+        store.load_journals([journal(tmp_path, *rows)])
+    columns = "version, visible_ms, largest_contentful_paint_ms"
+    assert store.query(f"SELECT {columns} FROM script_views", {}).rows == [[1, 5_000, None]]
+
+
+@pytest.mark.parametrize(("prefer_script", "learned"), [(True, "referrer"), (False, "view_duration_ms")])
+@pytest.mark.parametrize(
+    ("of_request", "of_script_view", "is_learned"),
+    [((1, 1), (1, 1), True), ((1, 1), (2, 2), False), ((2, 2), (1, 1), False), ((1, 2), (1, 2), True)],
+)
+def test_a_view_learns_from_the_other_source_under_the_same_version(
+    tmp_path: Path,
+    store: DuckDBStore,
+    *,
+    prefer_script: bool,
+    learned: str,
+    of_request: tuple[int, int],
+    of_script_view: tuple[int, int],
+    is_learned: bool,
+) -> None:
+    """Neither a log's referrer nor a script's visible time gets into a view of another version."""
+    version, governing = of_request
+    log = request_at(0, host=HOST, referrer="https://example.org/x", version=version, governing=governing)
+    store.load_segments([write_segment(tmp_path, admitted_records(log))])
+    version, governing = of_script_view
+    store.load_journals([journal(tmp_path, msgspec.structs.replace(script_view(1, 0, 5), version=version))])
+    update = GoverningUpdate(ConsentCursor(1, 0), {VISITOR: governing} if governing > version else {})
+    store.derive_visits(VisitRules(prefer_script=prefer_script), KEEP_ALL, update)
+    (view,) = stored_views(store)
+    assert (view[learned] is not None) == is_learned
+
+
+def test_a_cookie_visitors_view_learns_nothing_that_is_governed_more_strictly(
+    tmp_path: Path, store: DuckDBStore
+) -> None:
+    """A consent of the cookie's visitor raises the script's view, but not the referrer of the log's request."""
+    log = request_at(0, host=HOST, referrer="https://example.org/x", visitor_id=VISITOR)
+    store.load_segments([write_segment(tmp_path, admitted_records(log))])
+    store.load_journals([journal(tmp_path, script_view(1, 0, 5, visitor_id=COOKIE, daily_key=VISITOR))])
+    for governing, referrer in ((0, "https://example.org/x"), (2, None)):
+        update = GoverningUpdate(ConsentCursor(1 + governing, 0), {COOKIE: governing})
+        store.derive_visits(VisitRules(), KEEP_ALL, update)
+        assert [view["referrer"] for view in stored_views(store)] == [referrer]
+
+
+STARTS = [START - timedelta(days=9), START + timedelta(minutes=10)]
+"""The times from which two versions are in force."""
+
+
+@pytest.mark.parametrize(
+    ("minutes", "version", "is_loaded"),
+    [(0, 1, True), (0, 2, False), (0, 3, False), (10, 1, False), (10, 2, True), (10, 3, False)],
+)
+def test_only_records_of_the_version_in_force_at_their_time_are_loaded(
+    tmp_path: Path, minutes: int, version: int, is_loaded: bool
+) -> None:
+    """The store refuses a journal or a segment with a record of another version, and loads what is beside it."""
+    store = DuckDBStore(tmp_path, "256MB", lambda: STARTS)
+    row = msgspec.structs.replace(script_view(1, minutes - 1, 60), version=version)
+    if minutes == 10:  # an event of an age, of which the view began at the moment of effect
+        row = msgspec.structs.replace(row, received_at=row.received_at + 60_000_000)
+    checked, other = journal(tmp_path, row), journal(tmp_path, script_view(2, 0))
+    assert store.load_journals([checked, other]) == ([] if is_loaded else [checked])
+    assert store.record_counts().script_views == 1 + is_loaded
+    segment = write_segment(
+        tmp_path, admitted_records(request_at(minutes, version=version, governing=version))
+    )
+    if is_loaded:
+        store.load_segments([segment])
+    else:
+        with raises_code("version-mismatch"):
+            store.load_segments([segment])
+    assert store.record_counts().requests == is_loaded
+    store.close()
+
+
+def test_nothing_is_loaded_while_no_version_is_in_force(tmp_path: Path) -> None:
+    """Without a version every record is refused."""
+    store = DuckDBStore(tmp_path, "256MB", list)
+    refused = journal(tmp_path, script_view(1, 0))
+    assert store.load_journals([refused]) == [refused]
+    with raises_code("version-mismatch"):
+        store.load_segments([write_segment(tmp_path, admitted_records(request_at(0)))])
+    store.close()

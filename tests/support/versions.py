@@ -12,7 +12,7 @@ TERMS = CompiledTerms(
 """The terms of every version."""
 
 
-def policy_version(number: int, days: int = 0) -> Version:
+def policy_version(number: int, days: float = 0) -> Version:
     """Return a version that takes effect some days after `START`."""
     canonical = TERMS.encode_canonical().decode()
     return Version(number, TERMS.identity, canonical, "# terms", START + timedelta(days=days), START)

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from avowal.clock import utc_now
+from avowal.collect.journal import JournalRow, JournalWriter, list_journals
 from avowal.collect.segment import SegmentFile
 from avowal.config import Folder, Settings
 from avowal.errors import StoreError
@@ -71,6 +72,10 @@ class EchoHandler:
         assert isinstance(request, Echo | Fill)
         return cast("Answer", request.measured if isinstance(request, Echo) else bytes(request.size))
 
+    def version_starts(self) -> list[datetime]:
+        """Return when the only version took effect."""
+        return [datetime.min]
+
     def derive_views(self) -> None:
         """Raise an error: no test here collects anything."""
         raise NotImplementedError
@@ -102,6 +107,25 @@ def test_a_second_process_sends_its_requests_to_the_first(tmp_path: Path) -> Non
     assert list((tmp_path / "data" / "segments").iterdir()) == []
     client.close()
     owner.close()
+
+
+def test_a_journal_of_another_version_stays_where_it_is(tmp_path: Path) -> None:
+    """A journal whose records name a version that was not in force is refused, and the others are loaded."""
+    backend = open_as_owner(tmp_path)
+    journals = tmp_path / "data" / "journals"
+    for number, version in enumerate((1, 2, 1)):
+        writer = JournalWriter(journals)
+        writer.append([JournalRow(number, 1_800_000_000_000_000, version)])
+        writer.rotate()
+    for _ in range(2):
+        with raises_code("version-mismatch"):
+            backend.pending_files.load_arrivals(list_journals(journals))
+        (left,) = list_journals(journals)
+        assert left.read_rows()["version"].to_list() == [2]
+    assert backend.call(CountRecords()).script_views == 2
+    backend.close()
+    with raises_code("version-mismatch"):
+        open_as_owner(tmp_path)
 
 
 def test_an_error_of_the_owner_reaches_the_client(tmp_path: Path) -> None:

@@ -48,8 +48,15 @@ def open_register_of(folder: Folder, *, adopt_terms: bool = False, check: bool =
 
 
 def find_admission_rules(register: Register, moment: datetime) -> list[AdmissionRules]:
-    """Return what admission needs of each version that has taken effect by a moment."""
-    return build_admission_rules(tuple(effective_versions(register.versions(), moment)))
+    """Return what admission needs of each version that has taken effect by a moment, which must not be in the future.
+
+    A version that is published later takes effect after the moment.
+    """
+    register.await_publication()
+    versions = register.versions()
+    effective = effective_versions(versions, moment)
+    following = versions[len(effective)].effective_at if len(effective) < len(versions) else datetime.max
+    return build_admission_rules(tuple(effective), following)
 
 
 def create_pipeline_factory(folder: Folder, register: Register) -> PipelineFactory:

@@ -37,6 +37,10 @@ class FolderOwner:
         """Derive views and visits from what was loaded."""
         self.enforcer.derive_visits(self.store, utc_now())
 
+    def version_starts(self) -> list[datetime]:
+        """Return the time from which each version of the terms is in force, from number 1 on."""
+        return [version.effective_at for version in self.register.versions()]
+
     def governing_bounds(self, now: datetime) -> list[Bounds]:
         """Return the bounds of each governing number, from 1 on, at a moment."""
         return compute_governing_bounds(effective_versions(self.register.versions(), now))

@@ -10,9 +10,15 @@ from pathlib import Path
 from avowal.app.session import Session
 from avowal.change.consent import StatementChannel
 from avowal.errors import InvalidInputError, RefusedError
-from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
+from avowal.keep.enforcement import (
+    compute_governing_bounds,
+    effective_versions,
+    find_version_in_force,
+    oldest_permitted_time,
+)
 from avowal.key_files import FILE_NAME_KEY_FILE, read_or_create_secret
-from avowal.policy.form import Form
+from avowal.policy.bounds import Bounds
+from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Version
 from avowal.register.restrictions import SubmissionSelector
@@ -42,18 +48,22 @@ def record_received_submission(session: Session, received: ReceivedSubmission, n
     """Record a submission under the version that was in force when it arrived, and return it.
 
     Raises InvalidInputError if that version declares no such form or field, or `submitted_at` is in the future. Raises
-    RefusedError if it does not collect a category of the form.
+    RefusedError if it, or a later one in force, does not collect a category of the form, or lets a value be kept for a
+    shorter time than has passed since.
     """
     if received.submitted_at > now:
         raise InvalidInputError(
             "the time of arrival is in the future", "give the time when it arrived", code="date-in-future"
         )
     register = session.register
-    version = find_version_in_force(register.versions(), received.submitted_at)
+    register.await_publication()
+    versions = register.versions()
+    version = find_version_in_force(versions, received.submitted_at)
     form = _find_form(version, received.form)
-    if missing := form.find_uncollected_categories(version.compiled_terms.collected_categories):
+    bounds = compute_governing_bounds(effective_versions(versions, now))[version.number - 1]
+    if missing := form.find_uncollected_categories(bounds.collected_categories):
         raise RefusedError(
-            f"version {version.number}, which was in force, does not collect `{missing[0]}`",
+            f"version {version.number}, which was in force, or a later one, does not collect `{missing[0]}`",
             "publish terms that collect it first",
             code="not-collected",
         )
@@ -65,17 +75,38 @@ def record_received_submission(session: Session, received: ReceivedSubmission, n
             inputs = upload.collect_inputs()
         except SubmissionRejected as error:
             raise InvalidInputError(error.message, error.hint, code="invalid-field") from None
+        _check_ages(bounds, received.submitted_at, [field_input.category for field_input in inputs], now)
         submission = Submission(
             new_reference(),
             received.form,
             received.channel,
-            received.visitor,
+            received.visitor if _may_keep_visitor(bounds, received, now) else None,
             version.number,
             received.submitted_at,
             now,
         )
         register.submissions.record(submission, inputs)
     return submission
+
+
+def _may_keep_visitor(bounds: Bounds, received: ReceivedSubmission, now: datetime) -> bool:
+    """Return whether the visitor's key may be kept with a submission that arrived earlier."""
+    if received.visitor is None:
+        return False
+    precision = "full" if int(received.visitor, 16) & 1 else "day"  # a cookie's key is odd
+    ages = bounds.retention_ages("visitor-id")
+    return received.submitted_at >= oldest_permitted_time(ages, now, precision)
+
+
+def _check_ages(bounds: Bounds, submitted_at: datetime, categories: Sequence[str], now: datetime) -> None:
+    """Raise RefusedError if something of a submission may not be kept for as long as has passed since it arrived."""
+    for category in (SUBMISSION_TIME_CATEGORY, *categories):
+        if submitted_at < oldest_permitted_time(bounds.retention_ages(category), now):
+            raise RefusedError(
+                f"`{category}` may not be kept for as long as has passed since the submission arrived",
+                "record it without that, or not at all",
+                code="not-collected",
+            )
 
 
 def find_submissions(

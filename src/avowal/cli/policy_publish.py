@@ -35,9 +35,9 @@ def publish_terms(
     """Publish the folder's terms as the next version, from their `updated` day; or corrected documents of the last."""
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
-        result = publish_version(
-            register, load_draft(find_terms_path(folder)), utc_now(), accept_weaker=accept_weaker
-        )
+        draft = load_draft(find_terms_path(folder))
+        with register.publishing():
+            result = publish_version(register, draft, utc_now(), accept_weaker=accept_weaker)
         insufficient = find_insufficient_contracts(
             register, result.version.compiled_terms, result.version.effective_at.date()
         )

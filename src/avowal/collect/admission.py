@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import polars as pl
 from polars.datatypes import DataType, DataTypeClass
@@ -73,7 +74,7 @@ def admit_records(
 
     Returns the records, with `line` and the columns of `ADMITTED_SCHEMA`, and a frame of `line` and `reason` of those
     that are dropped. A record is dropped if its time is not declared or too old, because its age could not be checked
-    later, and if it is a bot's and `bot` is not declared, because it would count as a person's.
+    later, and if it is a bot's and `bot` is not declared or too old, because it would count as a person's.
     """
     age = pl.lit(now, dtype=pl.Datetime("us")) - pl.col("time")
     network = _truncate_addresses(records, rules.maximum_ages.get("ip-address", {}), age)
@@ -92,15 +93,16 @@ def _reason_expression(rules: AdmissionRules, age: pl.Expr) -> pl.Expr:
     """Return an expression of the reason why a record is dropped; null if it is admitted."""
     if "request-time" not in rules.maximum_ages:
         return pl.lit(DropReason.NOT_DECLARED.value)
-    is_young_enough = _permitted(rules.maximum_ages["request-time"], "full", age)
-    reason = pl.lit(None)
-    if isinstance(is_young_enough, pl.Expr):
-        reason = pl.when(~is_young_enough).then(pl.lit(DropReason.TOO_OLD.value))
-    if "bot" not in rules.maximum_ages:
-        reason = (
-            pl.when(pl.col("bot").is_not_null()).then(pl.lit(DropReason.NOT_DECLARED.value)).otherwise(reason)
-        )
-    return reason.cast(pl.String)
+    is_bot = pl.col("bot").is_not_null()
+    reason: Any = pl.when(is_bot & ("bot" not in rules.maximum_ages)).then(
+        pl.lit(DropReason.NOT_DECLARED.value)
+    )
+    for category, is_concerned in (("request-time", pl.lit(value=True)), ("bot", is_bot)):
+        is_young_enough = _permitted(rules.maximum_ages.get(category, {}), "full", age)
+        if isinstance(is_young_enough, pl.Expr):
+            reason = reason.when(is_concerned & ~is_young_enough).then(pl.lit(DropReason.TOO_OLD.value))
+    expression: pl.Expr = reason.otherwise(None).cast(pl.String)
+    return expression
 
 
 def _column_expressions(rules: AdmissionRules, age: pl.Expr) -> dict[str, pl.Expr]:

@@ -18,14 +18,19 @@ import msgspec
 import polars as pl
 
 from avowal.atomic_files import sync_folder
+from avowal.private_files import check_private_files, read_private
 
 JOURNAL_SUFFIX = ".journal"
-JOURNAL_HEADER = b"avowal journal 1\n"
+JOURNAL_HEADER = b"avowal journal 2\n"
 _FRAME = struct.Struct("!II")
 
 
 class JournalRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One event of a script view, reduced to what the terms permit. None means not permitted or not reported."""
+    """A record of an event, reduced to what the terms permit. None means not permitted or not reported.
+
+    `version` is the version in force at the time of the record: at `received_at` for an action, and `elapsed_ms` before
+    for a script view.
+    """
 
     script_view_id: int
     received_at: int
@@ -58,6 +63,8 @@ class JournalRow(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     outbound_link: str | None = None
     upload_bytes: int | None = None
     event_name: str | None = None
+    is_action: bool = False
+    """Whether the row is what the visitor did at `received_at`; otherwise it is the script view itself."""
 
 
 _NUMBERS = {
@@ -74,6 +81,7 @@ _NUMBERS = {
     "cumulative_layout_shift": pl.Float64,
     "script_errors": pl.UInt32,
     "upload_bytes": pl.UInt64,
+    "is_action": pl.Boolean,
 }
 JOURNAL_SCHEMA = pl.Schema({name: _NUMBERS.get(name, pl.String) for name in JournalRow.__struct_fields__})
 """The columns of a frame of rows."""
@@ -166,7 +174,7 @@ class Journal:
 
     def read_rows(self) -> pl.DataFrame:
         """Return the rows, of `JOURNAL_SCHEMA`, up to the first incomplete frame."""
-        data, payloads = memoryview(self.path.read_bytes()), []
+        data, payloads = memoryview(read_private(self.path)), []
         offset = len(JOURNAL_HEADER)
         while offset + _FRAME.size <= len(data):
             length, checksum = _FRAME.unpack_from(data, offset)
@@ -181,29 +189,51 @@ class Journal:
 
 
 def list_journals(folder: Path) -> list[Journal]:
-    """Return the journals in a folder. None of them may still be written."""
-    return [Journal(path) for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}"))]
+    """Return the journals in a folder. None of them may still be written. Raises StoreError if one is not safe."""
+    paths = sorted(folder.glob(f"*{JOURNAL_SUFFIX}"))
+    check_private_files(paths)
+    return [Journal(path) for path in paths]
 
 
 VIEW_DURATION_MAX = timedelta(days=1)
 """The longest duration of a script view. Later events are ignored."""
 
+EVENT_AGE_MAX = VIEW_DURATION_MAX // timedelta(microseconds=1)
+"""The greatest age of an event, in microseconds. Older ones are dropped."""
+
 TRANSMISSION_DELAY_MAX = timedelta(seconds=5)
 """How much longer than later events the first one may have been in transit: it opens the connection."""
 
 
+def add_record_times(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `record_time`, the time of the record of each row: that of an action, or the beginning of a script view."""
+    arrival = pl.col("received_at").cast(pl.Datetime("us"))
+    began = arrival - pl.duration(milliseconds=pl.col("elapsed_ms").fill_null(0))
+    return rows.with_columns(record_time=pl.when("is_action").then(arrival).otherwise(began))
+
+
 def merge_script_views(rows: pl.DataFrame) -> pl.DataFrame:
-    """Merge the rows of each script view: its first row, with the longest visible time that our clock permits."""
-    maximum_ms = VIEW_DURATION_MAX // timedelta(milliseconds=1)
-    rows = rows.with_columns(
-        pl.col("received_at").cast(pl.Datetime("us")), pl.col("elapsed_ms").fill_null(0).clip(0, maximum_ms)
-    ).sort("received_at", maintain_order=True)
-    rows = rows.with_columns(view_time=pl.col("received_at") - pl.duration(milliseconds="elapsed_ms"))
+    """Merge the rows of each script view: its first row, with the longest visible time that our clock permits.
+
+    A row of another version than the first one is ignored: it was reduced to what another version permits.
+    """
+    rows = rows.filter(~pl.col("is_action").fill_null(value=False))
+    rows = add_record_times(rows).sort("received_at", maintain_order=True)
+    rows = rows.with_columns(pl.col("received_at").cast(pl.Datetime("us")), view_time="record_time")
+    rows = rows.filter(pl.col("version") == pl.col("version").first().over("script_view_id"))
     first_columns = [
         name
         for name in JOURNAL_SCHEMA
         if name
-        not in {"script_view_id", "received_at", "elapsed_ms", "visible_ms", *PAGE_METRICS, *EVENT_COLUMNS}
+        not in {
+            "script_view_id",
+            "received_at",
+            "elapsed_ms",
+            "visible_ms",
+            "is_action",
+            *PAGE_METRICS,
+            *EVENT_COLUMNS,
+        }
     ]
     since_start = (
         (pl.col("received_at") - pl.col("view_time").first()).dt.total_milliseconds().cast(pl.UInt64)
@@ -224,9 +254,8 @@ def merge_script_views(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def extract_events(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the events at a moment, one row each, without those of bots."""
-    events = rows.filter(pl.any_horizontal(pl.col(EVENT_COLUMNS).is_not_null()) & pl.col("bot").is_null())
-    return events.select(
+    """Return what visitors did, one row for each event."""
+    return rows.filter("is_action").select(
         pl.col("received_at").cast(pl.Datetime("us")).alias("event_time"),
         *("host", "visitor_id", "page_path", *EVENT_COLUMNS, "version"),
         governing=pl.col("version"),

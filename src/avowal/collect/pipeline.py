@@ -135,10 +135,15 @@ def parse_lines(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> Ste
 
 
 def drop_future_requests(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
-    """Drop requests in the future: their age could not be known."""
+    """Drop requests from far in the future. One of a clock that is ahead of ours gets the time at which it is read.
+
+    So no record is younger than it is by our clock, and none belongs to a version that is not in force yet (G1).
+    """
     is_future = pl.col("time") > now + FUTURE_TOLERANCE
     drops = records.filter(is_future).with_columns(reason=pl.lit(DropReason.IN_THE_FUTURE.value))
-    return StepResult(records.filter(~is_future), drops)
+    latest = pl.lit(now, dtype=pl.Datetime("us"))
+    past = records.filter(~is_future).with_columns(time=pl.min_horizontal("time", latest))
+    return StepResult(past, drops)
 
 
 def add_request_kind(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> StepResult:
@@ -183,13 +188,17 @@ def apply_admission_rules(pipeline: Pipeline, records: pl.DataFrame, now: dateti
     A record that is older than the first version is bound to the first version (rule G1), and is counted as early.
     """
     versions = pipeline.admission_rules(now)
+    if not versions:
+        not_declared = records.select("line", reason=pl.lit(DropReason.NOT_DECLARED.value))
+        return StepResult(ADMITTED_SCHEMA.to_frame(), not_declared)
     admitted, drops = [], []
     for rules in versions:
-        effective_from = rules.effective_from if rules is not versions[0] else datetime.min
         bound = records
         if len(versions) > 1:
-            is_bound = pl.col("time").is_between(effective_from, rules.effective_until, closed="left")
-            bound = records.filter(is_bound)
+            bound = records.filter(
+                (pl.col("time") >= rules.effective_from if rules is not versions[0] else True),
+                (pl.col("time") < rules.effective_until if rules is not versions[-1] else True),
+            )
         admitted_records, dropped_lines = admit_records(bound, rules, now)
         admitted.append(admitted_records)
         drops.append(dropped_lines)

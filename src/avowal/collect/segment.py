@@ -16,6 +16,7 @@ import polars as pl
 from avowal.atomic_files import replace_file
 from avowal.collect.admission import ADMITTED_SCHEMA
 from avowal.collect.line_counts import LineCounts
+from avowal.private_files import check_private_files
 
 METADATA_KEY = "avowal"
 SEGMENT_SUFFIX = ".parquet"
@@ -110,7 +111,7 @@ def write_segment(folder: Path, segment: Segment) -> SegmentFile:
 
     Its name is made from its log and byte range, so the same bytes written twice give one segment.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     metadata = segment.metadata
     end = "open" if metadata.provisional else f"{metadata.origin.end:016x}"
     path = folder / f"{metadata.origin.log_id}-{metadata.origin.start:016x}-{end}{SEGMENT_SUFFIX}"
@@ -126,9 +127,14 @@ ABANDONED_FILE_SECONDS = 600
 
 
 def list_segments(folder: Path) -> list[SegmentFile]:
-    """Return the segments of a folder, those of a log in the order of their bytes. Delete abandoned files."""
+    """Return the segments of a folder, those of a log in the order of their bytes. Delete abandoned files.
+
+    Raises StoreError if one is not safe.
+    """
     for unfinished in folder.glob(f"*{UNFINISHED_SUFFIX}"):
         with suppress(FileNotFoundError):
             if time.time() - unfinished.stat().st_mtime > ABANDONED_FILE_SECONDS:
                 unfinished.unlink()
-    return [SegmentFile(path) for path in sorted(folder.glob(f"*{SEGMENT_SUFFIX}"))]
+    paths = sorted(folder.glob(f"*{SEGMENT_SUFFIX}"))
+    check_private_files(paths)
+    return [SegmentFile(path) for path in paths]

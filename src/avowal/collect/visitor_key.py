@@ -23,6 +23,7 @@ import polars as pl
 from avowal.atomic_files import replace_file
 from avowal.errors import StoreError
 from avowal.logs.distinct_values import index_first_occurrences
+from avowal.private_files import open_private, read_private
 from avowal.strict import JSON_ERRORS
 
 SALTS_FILE_NAME = "salts.json"
@@ -99,13 +100,14 @@ class SaltFile:
     @contextmanager
     def _open_locked(self) -> Iterator[dict[str, list[Salt]]]:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self.path.with_suffix(".lock").open("a") as lock:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(open_private(self.path.with_suffix(".lock"), flags), "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not self.path.exists():
                 yield {}
                 return
             try:
-                yield msgspec.json.decode(self.path.read_bytes(), type=dict[str, list[Salt]])
+                yield msgspec.json.decode(read_private(self.path), type=dict[str, list[Salt]])
             except (*JSON_ERRORS, OSError) as error:
                 raise StoreError(
                     f"cannot read `{self.path}` ({type(error).__name__})",

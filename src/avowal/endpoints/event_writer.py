@@ -4,21 +4,15 @@ Events that arrive at the same time are written together, with one sync for all 
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from avowal.clock import to_microseconds, utc_now
+from avowal.collect.event_admission import EventAdmission
 from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.journal import Journal, JournalRow, JournalWriter, list_journals
-from avowal.collect.script_event import (
-    ClientIdentity,
-    EventAdmission,
-    EventDropError,
-    ScriptEvent,
-    VisitorKeyFactory,
-    parse_page_url,
-)
+from avowal.collect.script_event import ClientIdentity, EventDropError, ScriptEvent, VisitorKeyFactory
 
 GROUP_COMMIT_SECONDS = 0.002
 """How long the first event of a group waits for others, at most."""
@@ -96,20 +90,16 @@ class EventWriter:
         self, group: list[_PendingEvent]
     ) -> tuple[list[JournalRow], list[asyncio.Future[EventDropReason | None]]]:
         """Return the rows of the admitted events and their outcomes; resolves those of the others."""
+        now = to_microseconds(
+            utc_now()
+        )  # before the terms are read: a version that follows takes effect later
         admission = self.current_admission()
-        now = time.time_ns() // 1_000
         rows, outcomes = [], []
         for event, client, outcome in group:
             try:
                 if admission is None:
                     raise EventDropError(EventDropReason.NOT_DECLARED)  # noqa: TRY301  # as if the terms lacked it
-                keys = self._visitor_keys.compute_keys(
-                    parse_page_url(event.url)[0],
-                    client,
-                    now,
-                    cookie_key_permitted=admission.permits_cookie_key,
-                )
-                rows.append(admission.admit_event(event, client, keys, now))
+                rows += admission.admit_event(event, client, self._visitor_keys.compute_keys, now)
                 outcomes.append(outcome)
             except EventDropError as drop:
                 _resolve(outcome, drop.reason)

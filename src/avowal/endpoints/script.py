@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from avowal.collect.cookie import CookieBasis
+from avowal.collect.event_admission import EventAdmission
 from avowal.collect.event_details import select_script_parts
-from avowal.collect.script_event import EventAdmission
 from avowal.http.problem import ProblemCode, problem_response
 
 MAX_AGE_SECONDS = 3600

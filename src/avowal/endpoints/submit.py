@@ -3,8 +3,8 @@
 Files are encrypted as they arrive: nothing of them is ever on disk in the clear.
 """
 
-import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from urllib.parse import parse_qsl
 
@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from avowal.clock import utc_now
+from avowal.clock import to_microseconds, utc_now
 from avowal.collect import cookie
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.script_event import ClientIdentity, VisitorKeyFactory
@@ -88,8 +88,8 @@ class SubmitEndpoint:
             response.headers["Retry-After"] = str(wait_seconds)
             return response
         try:
-            form, version = await run_in_threadpool(self._find_form, request, sender)
-            reference = await self._store(request, sender, form, version)
+            form = await run_in_threadpool(self._find_form, request, sender)
+            reference, version = await self._store(request, sender, form)
         except SubmissionRejected as rejection:
             SUBMISSION_COUNTER.labels("rejected").inc()
             status = STATUS_BY_CODE[rejection.code]
@@ -136,16 +136,21 @@ class SubmitEndpoint:
             page, 201, {**PRIVATE_HEADERS, "Content-Language": language, "Vary": "Accept-Language"}
         )
 
-    def _find_form(self, request: Request, sender: RequestSender) -> tuple[Form, Version]:
-        """Return the form and the version in force. Raises SubmissionRejected if nothing may be submitted."""
+    def _find_form(self, request: Request, sender: RequestSender) -> Form:
+        """Return the form. Raises SubmissionRejected if nothing may be submitted."""
         if not (sender.is_same_origin or sender.header(b"origin") in self.settings.serve.allowed_origins):
             raise SubmissionRejected(
                 RejectionCode.OTHER_ORIGIN,
                 "the form was sent from another site",
                 "send it from a page of this site",
             )
-        versions = effective_versions(self.register.versions(), utc_now())
-        form = versions[-1].forms.get(request.path_params["form"]) if versions else None
+        return self._find_form_in_force(request.path_params["form"], utc_now())[0]
+
+    def _find_form_in_force(self, name: str, now: datetime) -> tuple[Form, Version]:
+        """Return the form that the version in force declares, and the version. Raises SubmissionRejected if none."""
+        self.register.await_publication()
+        versions = effective_versions(self.register.versions(), now)
+        form = versions[-1].forms.get(name) if versions else None
         if form is None:
             raise SubmissionRejected(
                 RejectionCode.UNKNOWN_FORM,
@@ -160,35 +165,41 @@ class SubmitEndpoint:
             )
         return form, versions[-1]
 
-    async def _store(self, request: Request, sender: RequestSender, form: Form, version: Version) -> str:
-        """Read and record a submission; return its reference."""
+    async def _store(self, request: Request, sender: RequestSender, form: Form) -> tuple[str, Version]:
+        """Read and record a submission under the version in force at its end; return its reference and the version."""
         begin_file = partial(IncomingFile, self.register.submissions.folder, self.file_name_key)
         upload = FormUpload(form, begin_file)
         try:
             await _read_form(request, upload)
             inputs, now = upload.collect_inputs(), utc_now()
-            visitor = self._visitor_key(sender, version)
+            form_in_force, version = await run_in_threadpool(self._find_form_in_force, form.name, now)
+            if form_in_force != form:
+                raise SubmissionRejected(
+                    RejectionCode.FORM_NOT_PERMITTED,
+                    "another version of the terms took effect, which changes the form",
+                    "load the form again",
+                )
+            visitor = self._visitor_key(sender, version, now)
             submission = Submission(new_reference(), form.name, "form", visitor, version.number, now, now)
             await run_in_threadpool(self.register.submissions.record, submission, inputs)
         finally:
             await run_in_threadpool(upload.discard_files)
-        return submission.reference
+        return submission.reference, version
 
-    def _visitor_key(self, sender: RequestSender, version: Version) -> str | None:
+    def _visitor_key(self, sender: RequestSender, version: Version, now: datetime) -> str | None:
         """Return the key that the visitor's other records have; None if the terms do not permit one."""
         ages = version.compiled_terms.retention_ages("visitor-id")
         if not any(age != 0 for age in ages.values()):
             return None
         state = cookie.read_cookie_state(sender.headers, can_be_set=False)
         (rules,) = build_admission_rules((version,))
-        is_permitted = state.is_permitted(rules, utc_now().date())
+        is_permitted = state.is_permitted(rules, now.date())
         client = ClientIdentity(
             sender.address, sender.header(b"user-agent"), state.identifier if is_permitted else ""
         )
         host = parse_host_name(sender.header(b"host")) or ""
-        keys = self.visitor_keys.compute_keys(
-            host, client, time.time_ns() // 1_000, cookie_key_permitted=is_permitted
-        )
+        time = to_microseconds(now)
+        keys = self.visitor_keys.compute_keys(host, client, time, time, cookie_key_permitted=is_permitted)
         return f"{keys.visitor_id:016x}"
 
 

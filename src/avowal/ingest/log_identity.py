@@ -46,7 +46,10 @@ class LogCatalogue:
 
         Raises StoreError if it is missing: with a new one every log would silently be counted again.
         """
-        if not self.allow_new_key and not self.key_file.exists() and self.backend.call(ListLogPositions()):
+        positions = (
+            [] if self.allow_new_key or self.key_file.exists() else self.backend.call(ListLogPositions())
+        )
+        if any(position.head_digest != position.log_id for position in positions):  # streams need no key
             raise StoreError(
                 f"`{self.key_file}` is missing, so logs that were read before cannot be recognised",
                 "restore it from a backup; or import with `--as-new-log`, and all logs count as new",

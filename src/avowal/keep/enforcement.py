@@ -127,8 +127,11 @@ class PolicyEnforcer:
 
     def find_overdue_records(self, store: Store, now: datetime) -> list[OverdueRecords]:
         """Return what is stored although retention should have removed it a day ago; nothing is changed."""
-        before = now - RETENTION_GRACE
-        bounds = compute_governing_bounds(effective_versions(self.register.versions(), before))
+        before, versions = now - RETENTION_GRACE, effective_versions(self.register.versions(), now)
+        of_then = effective_versions(versions, before)
+        # What was collected under a later version is younger than a day, so nothing else governs it as yet.
+        later = [version.compiled_terms for version in versions[len(of_then) :]]
+        bounds = [*compute_governing_bounds(of_then), *later]
         return [
             *self.register.submissions.find_overdue(bounds, before),
             *store.find_overdue_records(plan_retention(bounds, before)),
@@ -173,9 +176,14 @@ def _cached_governing_bounds(versions: tuple[Version, ...]) -> list[Bounds]:
 
 
 @lru_cache(maxsize=8)
-def build_admission_rules(versions: tuple[Version, ...]) -> list[AdmissionRules]:
-    """Return the admission rules of each version: the bounds that govern its records by now."""
-    ends = [*(version.effective_at for version in versions[1:]), datetime.max]
+def build_admission_rules(
+    versions: tuple[Version, ...], end: datetime = datetime.max
+) -> list[AdmissionRules]:
+    """Return the admission rules of each version: the bounds that govern its records by now.
+
+    `end` is when the version after the last one takes effect; datetime.max if there is none.
+    """
+    ends = [*(version.effective_at for version in versions), end][1:]
     return [
         AdmissionRules(
             version.number,
@@ -201,9 +209,9 @@ def compute_cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:
     return Cutoffs(since("view-time"), since("view-duration"), since("visit-time"), since("visit-duration"))
 
 
-def oldest_permitted_time(ages: AgeByPrecision, now: datetime) -> datetime:
-    """Return the oldest time at which a value may still be kept in full; datetime.max if it may never be."""
-    if "full" not in ages:
+def oldest_permitted_time(ages: AgeByPrecision, now: datetime, precision: str = "full") -> datetime:
+    """Return the oldest time of which a value may still be kept at a precision; datetime.max if it may never be."""
+    age = ages.get(precision, 0)
+    if age == 0:
         return datetime.max
-    age = ages["full"]
     return datetime.min if age is None else now - timedelta(seconds=age)

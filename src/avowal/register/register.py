@@ -9,11 +9,13 @@ from pathlib import Path
 
 import msgspec
 
+from avowal.atomic_files import lock_folder
 from avowal.errors import StoreError
 from avowal.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hash_text
 from avowal.policy.bounds import CompiledTerms, parse_canonical
 from avowal.policy.form import Form
 from avowal.policy.terms import Terms, parse_published_terms
+from avowal.private_files import check_private_folder
 from avowal.register.authorisations import Authorisations
 from avowal.register.consents import Consents
 from avowal.register.database import Connection, Database
@@ -170,8 +172,26 @@ class Register:
                     yield Register(self._path.parent, self._keys, database)
                     return
 
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Keep waiting whoever is about to collect, so that a version takes effect for all at the same moment.
+
+        The time from which a version is in force must be read within the block.
+        """
+        with lock_folder(self._path.parent, exclusive=True):
+            yield
+
+    def await_publication(self) -> None:
+        """Wait until no version is being published. What is published later takes effect after the call."""
+        with lock_folder(self._path.parent, exclusive=False):
+            pass
+
     def data_version(self) -> int:
-        """Return a number that changes with every write to the register. Only one thread may call this."""
+        """Return a number that changes with every write to the register. Only one thread may call this.
+
+        A version that is published after the call takes effect after it.
+        """
+        self.await_publication()
         if self._watcher is None:
             self._watcher = sqlite3.connect(self._path)  # a connection without transactions of its own
         ((number,),) = self._watcher.execute("PRAGMA data_version").fetchall()
@@ -260,8 +280,10 @@ def open_register(folder: Path, keys_folder: Path, *, store_file: str, check_led
     """Open the register of a data folder; compare its ledger with the last checkpoint if `check_ledger` is true.
 
     A missing register is not created if its store or key exists. Raises StoreError if it is missing or cannot be
-    opened, and ProofError if the ledger does not match the checkpoint.
+    opened, or if a file is not safe, and ProofError if the ledger does not match the checkpoint.
     """
+    check_private_folder(folder)
+    check_private_folder(keys_folder, has_secrets=True)
     # These files are created after the register, so they are looked for before it.
     was_in_use = (folder / store_file).exists() or (keys_folder / LEDGER_KEY_FILE).exists()
     if was_in_use and not (folder / REGISTER_FILE).exists():

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from avowal.clock import utc_now
-from avowal.errors import RefusedError
+from avowal.errors import RefusedError, StoreError
 from avowal.policy.bounds import Age, Bounds
 from avowal.policy.form import FILE_CATEGORY, SUBMISSION_CATEGORY, SUBMISSION_TIME_CATEGORY
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.database import Connection, Database
 from avowal.register.objections import delete_orphaned_objections, record_correction
 from avowal.register.readers import check_reader_purpose, insert_access
-from avowal.register.repository import Repository, format_time, to_parameters
+from avowal.register.repository import Repository, format_time, parse_time, to_parameters
 from avowal.register.restrictions import SubmissionSelector, delete_orphaned_restrictions
 from avowal.register.retention_runs import record_retention_run
 from avowal.register.statements import load_statements
@@ -35,6 +35,15 @@ UPLOAD_SECONDS_MAX = 86_400
 
 VISITOR_KEY_LAST_BITS = {"day": 0, "full": 1}
 """The last bit of a visitor's key, by its precision: daily keys are even, and keys of cookies odd."""
+
+
+class VersionPeriod(NamedTuple):
+    """The times of the first and the last of the records of a version (UTC), and how many there are."""
+
+    version: int
+    first: datetime
+    last: datetime
+    records: int
 
 
 class _StoredField(NamedTuple):
@@ -62,9 +71,20 @@ class Submissions(Repository):
         self.folder = folder / FILES_FOLDER
 
     def record(self, submission: Submission, field_inputs: Sequence[FieldInput]) -> None:
-        """Record a submission with all of its values, and give its files their final names."""
+        """Record a submission with all of its values, and give its files their final names.
+
+        Raises StoreError if it names another version than the one in force at its time.
+        """
         with self._database.transaction() as connection:
             self._check_key(connection)
+            parameters = to_parameters({"submitted_at": submission.submitted_at})
+            in_force = connection.execute(SQL["select_version_in_force"], parameters).fetchone()
+            if in_force != (submission.version,):
+                raise StoreError(
+                    "the submission names a version of the terms that was not in force at its time",
+                    "another version took effect meanwhile; send it again",
+                    code="version-mismatch",
+                )
             number = connection.execute(SQL["insert_submission"], to_parameters(submission)).lastrowid
             for field_input in field_inputs:
                 value: Any = field_input.value
@@ -80,6 +100,15 @@ class Submissions(Repository):
                     "file_name": file_name,
                 }
                 connection.execute(SQL["insert_field"], values)
+
+    def version_periods(self) -> list[VersionPeriod]:
+        """Return when the submissions of each version arrived."""
+        with self._database.read() as connection:
+            rows = connection.execute(SQL["select_version_periods"]).fetchall()
+        return [
+            VersionPeriod(version, parse_time(first), parse_time(last), records)
+            for version, first, last, records in rows
+        ]
 
     def _save_file(self, connection: Connection, upload: UploadedFile) -> dict[str, Any]:
         """Give a file its final name, unless its content is stored already; returns its description, with its key."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from avowal.clock import utc_now
 from avowal.collect.admission import AdmissionRules
-from avowal.collect.script_event import EventAdmission
+from avowal.collect.event_admission import EventAdmission
 
 
 @dataclass
@@ -23,14 +23,14 @@ class CurrentAdmission:
     _valid_until: datetime = datetime.min
 
     def __call__(self) -> EventAdmission | None:
-        """Return the current admission; None if no version is in force."""
+        """Return the current admission; None if no version is in force.
+
+        A version that is published later takes effect after the call.
+        """
         now, revision = utc_now(), self.read_register_revision()
         if revision != self._revision or not now < self._valid_until:
-            versions = [rules for rules in self.read_admission_rules(now) if rules.effective_from <= now]
-            self._admission = EventAdmission(versions[-1], self.find_country) if versions else None
+            versions = self.read_admission_rules(now)
+            self._admission = EventAdmission(versions, self.find_country) if versions else None
             self._revision = revision
-            self._valid_until = min(
-                (rules.effective_until for rules in versions if rules.effective_until > now),
-                default=datetime.max,
-            )
+            self._valid_until = versions[-1].effective_until if versions else now
         return self._admission

@@ -36,14 +36,18 @@ from avowal.store.interface import (
     RemovedRecords,
     ResultTable,
     RetentionAction,
+    VersionStarts,
     VisitRules,
 )
 from avowal.store.load_state import (
     ArrowStream,
     find_load_position,
+    have_valid_versions,
     number_requests,
+    read_journals,
     record_load,
     remove_provisional_line,
+    version_mismatch_error,
 )
 from avowal.store.migrations import migrate, read_migrations, read_schema
 from avowal.store.run_query import execute_statements, query_secure_views, query_with_timeout, run_query
@@ -68,12 +72,15 @@ class DuckDBStore:
     Rows are loaded as Arrow streams; temporary data goes into the data folder.
     """
 
-    def __init__(self, folder: Path, memory_limit: str) -> None:
+    def __init__(self, folder: Path, memory_limit: str, version_starts: VersionStarts | None = None) -> None:
         """Open the store of a data folder, and create it if there is none.
+
+        Whatever is loaded is checked against `version_starts`; None, for a store without a register, checks nothing.
 
         Raises StoreError if the file cannot be opened, or was made by a newer version or an earlier build.
         """
         self._file = StoreFile(folder / STORE_FILE, memory_limit)
+        self._version_starts = version_starts
         try:
             migrate(self._write, read_schema(), read_migrations())
         except BaseException:
@@ -101,7 +108,10 @@ class DuckDBStore:
                     continue
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
                 replaced = remove_provisional_line(cursor, position.provisional_load)
-                frames.append(segment.records.with_columns(load_number=pl.lit(load, dtype=pl.UInt64)))
+                records = segment.records
+                if not self._have_valid_versions(records, "request_time"):
+                    raise version_mismatch_error(f"a segment of `{metadata.origin.name}`")
+                frames.append(records.with_columns(load_number=pl.lit(load, dtype=pl.UInt64)))
                 record_load(cursor, metadata, load, replaced)
                 results.append(LoadResult(load, replaced))
             if frames:
@@ -110,27 +120,31 @@ class DuckDBStore:
                 cursor.unregister("new_requests")
         return results
 
-    def load_journals(self, journals: Sequence[Journal]) -> None:
+    def load_journals(self, journals: Sequence[Journal]) -> list[Journal]:
         """See Store."""
         with self._write() as cursor:
             loaded_names = {
                 name for (name,) in cursor.execute("SELECT journal_name FROM loaded_journals").fetchall()
             }
             existing = {journal.name for journal in journals}
-            frames = [journal.read_rows() for journal in journals if journal.name not in loaded_names]
+            new_journals = [journal for journal in journals if journal.name not in loaded_names]
+            frames, refused = read_journals(new_journals, self._have_valid_versions)
             cursor.executemany(
                 "DELETE FROM loaded_journals WHERE journal_name = ?",
                 [[name] for name in loaded_names - existing] or [[""]],
             )
-            for name in existing - loaded_names:
+            for name in existing - loaded_names - {journal.name for journal in refused}:
                 cursor.execute("INSERT INTO loaded_journals VALUES (?)", [name])
             rows = pl.concat(frames) if frames else JOURNAL_SCHEMA.to_frame()
             if len(rows):
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
-                script_views = merge_script_views(rows)
+                script_views, events = merge_script_views(rows), extract_events(rows)
                 cursor.register("new_script_views", ArrowStream(script_views))
-                cursor.register("new_events", ArrowStream(extract_events(rows)))
-                oldest = script_views.select(pl.col("view_time").min()).item() - LONGEST_VISITOR_DAY
+                cursor.register("new_events", ArrowStream(events))
+                first_view = script_views["view_time"].min()
+                oldest = (
+                    first_view - LONGEST_VISITOR_DAY if isinstance(first_view, datetime) else datetime.max
+                )
                 values = {
                     "load_number": load,
                     "oldest_view_time": oldest,
@@ -139,6 +153,7 @@ class DuckDBStore:
                 execute_statements(cursor, read_sql("store", "load_script_views"), values)
                 cursor.unregister("new_script_views")
                 cursor.unregister("new_events")
+        return refused
 
     def consent_cursor(self) -> ConsentCursor:
         """See Store."""
@@ -307,6 +322,11 @@ class DuckDBStore:
         """See Store."""
         with self._file.read() as cursor:
             return query_with_timeout(cursor, views, sql, timeout_seconds)
+
+    def _have_valid_versions(self, records: pl.DataFrame, time_column: str) -> bool:
+        return self._version_starts is None or have_valid_versions(
+            records, time_column, self._version_starts()
+        )
 
     def _read(self, sql: str, values: Mapping[str, Any]) -> ResultTable:
         with self._file.read() as cursor:

@@ -14,6 +14,9 @@ from avowal.collect.probe import ProbeResult
 from avowal.collect.segment import Segment, UnparsableLine
 from avowal.policy.bounds import Age
 
+VersionStarts = Callable[[], Sequence[datetime]]
+"""Returns the time from which each version of the terms is in force (UTC), from number 1 on."""
+
 
 class LogPosition(msgspec.Struct, frozen=True):
     """How far a log was read, with the keyed digest of its bytes up to there."""
@@ -164,12 +167,15 @@ class Store(Protocol):
     def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
         """Load all of the segments in order, or none; one that was loaded before changes nothing.
 
-        Raises StoreError (`log-mismatch`) if a segment does not continue where its log was read to.
+        Raises StoreError: `log-mismatch` if a segment does not continue where its log was read to, and
+        `version-mismatch` if a record names another version than the one in force at its time.
         """
         ...
 
-    def load_journals(self, journals: Sequence[Journal]) -> None:
+    def load_journals(self, journals: Sequence[Journal]) -> list[Journal]:
         """Load the rows of journals; one that was loaded before changes nothing.
+
+        Returns the journals that are refused, because a record names another version than the one in force at its time.
 
         The names of journals that are not given any more are deleted, so their files must not exist any more.
         """

@@ -1,12 +1,15 @@
 """What a load records besides its rows: how far the log was read, and what became of each line."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import duckdb
 import msgspec
 import polars as pl
 
 from avowal.clock import utc_now
+from avowal.collect.journal import Journal, add_record_times
 from avowal.collect.line_counts import LineCounts
 from avowal.collect.segment import SegmentMetadata, SegmentOrigin
 from avowal.errors import StoreError
@@ -29,6 +32,42 @@ class LoadPosition(msgspec.Struct, frozen=True):
     read_bytes: int
     read_digest: str
     provisional_load: int | None
+
+
+def have_valid_versions(records: pl.DataFrame, time_column: str, version_starts: Sequence[datetime]) -> bool:
+    """Return whether each record names the version that was in force at its time (G1 in `docs/spec/terms.md`).
+
+    `version_starts` has the time from which each version is in force, from number 1 on. Records that are older than the
+    first version belong to it.
+    """
+    starts = pl.Series(version_starts[1:], dtype=pl.Datetime("us"))
+    in_force = starts.search_sorted(records[time_column], side="right") + 1
+    is_wrong = (records["version"] != in_force).fill_null(value=True) | records[time_column].is_null()
+    is_unknown = records["version"].fill_null(0) > len(version_starts)
+    return not (is_wrong | is_unknown).any()
+
+
+def read_journals(
+    journals: Sequence[Journal], have_valid_versions: Callable[[pl.DataFrame, str], bool]
+) -> tuple[list[pl.DataFrame], list[Journal]]:
+    """Return the rows of each journal whose records name the right versions, and the other journals."""
+    frames, refused = [], []
+    for journal in journals:
+        rows = journal.read_rows()
+        if have_valid_versions(add_record_times(rows), "record_time"):
+            frames.append(rows)
+        else:
+            refused.append(journal)
+    return frames, refused
+
+
+def version_mismatch_error(what: str) -> StoreError:
+    """Return the error of records that name another version than the one that was in force at their time."""
+    return StoreError(
+        f"{what} has records that name a version of the terms which was not in force at their time",
+        "check that it is of this folder, and that the clock was not set back; nothing of it was loaded",
+        code="version-mismatch",
+    )
 
 
 def find_load_position(

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from avowal.atomic_files import replace_text, sync_folder
 from avowal.errors import StoreError
+from avowal.private_files import open_private
 
 SUBMISSION_KEYS_FILE = "submissions.key"
 PARTIAL_SUFFIX = ".part"
@@ -215,7 +216,7 @@ def decrypt_file(path: Path, key: bytes) -> Iterator[bytes]:
 
     Raises StoreError at the end if the file is not as it was written.
     """
-    with path.open("rb") as file:
+    with os.fdopen(open_private(path, os.O_RDONLY), "rb") as file:
         remaining_bytes = path.stat().st_size - NONCE_BYTES - TAG_BYTES
         decryptor: CipherContext = Cipher(AES(key), GCM(file.read(NONCE_BYTES))).decryptor()
         while remaining_bytes > 0:

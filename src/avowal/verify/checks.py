@@ -127,7 +127,9 @@ def verify_store(
 ) -> Verification:
     """Verify what is stored against the register; `overdue` is what is stored for longer than permitted."""
     consented = register.consents.compute_governing_update(ConsentCursor(), now).governing_by_visitor
-    state = read_store_state(store, register.versions(), consented, overdue)
+    state = read_store_state(
+        store, register.versions(), consented, overdue, register.submissions.version_periods()
+    )
     findings = [finding for check in STORE_CHECKS for finding in check(state)]
     records = sum(row["records"] for row in state.version_rows)
     return Verification(findings, checked={"records": records, "columns": len(state.schema_rows)})

@@ -6,6 +6,7 @@ from typing import Any
 
 from avowal.register.register import Version
 from avowal.register.statements import load_statements
+from avowal.register.submissions import VersionPeriod
 from avowal.store.interface import OverdueRecords, Store
 
 SQL = load_statements("avowal.verify", "store_state")
@@ -18,6 +19,10 @@ class StoreState:
     versions: Sequence[Version]
     version_rows: Sequence[Mapping[str, Any]]
     """The answer to the statement `record_versions`."""
+    derived_rows: Sequence[Mapping[str, Any]]
+    """The answer to the statement `derived_versions`."""
+    submission_periods: Sequence[VersionPeriod]
+    """When the submissions of each version arrived."""
     raised_rows: Sequence[Mapping[str, Any]]
     """The answer to the statement `consent_governing`."""
     schema_rows: Sequence[Sequence[str]]
@@ -33,11 +38,14 @@ def read_store_state(
     versions: Sequence[Version],
     consented_governing: Mapping[int, int],
     overdue: Sequence[OverdueRecords],
+    submission_periods: Sequence[VersionPeriod],
 ) -> StoreState:
     """Read from a store what its checks need."""
     return StoreState(
         versions,
         store.query(SQL["record_versions"], {}).to_dicts(),
+        store.query(SQL["derived_versions"], {}).to_dicts(),
+        submission_periods,
         store.query(SQL["consent_governing"], {}).to_dicts(),
         store.query(SQL["store_schema"], {}).rows,
         consented_governing,

@@ -5,23 +5,20 @@ from datetime import datetime
 
 import msgspec
 
-from avowal.collect.pipeline import FUTURE_TOLERANCE
 from avowal.verify.store_state import StoreState
 from avowal.verify.verification import Finding
 
 
 def check_versions(state: StoreState) -> Iterator[Finding]:
-    """Check that records name the version that was in force at their time.
+    """Check that records name the version that was in force at their time (G1 in `docs/spec/terms.md`).
 
-    Records that are older than the first version belong to that version. Records whose log is ahead of our clock, by at
-    most FUTURE_TOLERANCE, belong to the version that was in force on arrival (G1 in `docs/spec/terms.md`).
+    Records that are older than the first version belong to that version.
     """
     versions_by_number = {version.number: version for version in state.versions}
-    for row in state.version_rows:
-        version, following = (
-            versions_by_number.get(row["version"]),
-            versions_by_number.get(row["version"] + 1),
-        )
+    rows = [*state.version_rows, *state.derived_rows, *(row._asdict() for row in state.submission_periods)]
+    for row in rows:
+        version = versions_by_number.get(row["version"])
+        following = versions_by_number.get(row["version"] + 1)
         first, last = (msgspec.convert(row[name], datetime, strict=False) for name in ("first", "last"))
         if version is None:
             sentence = f"{row['records']:,} records name version {row['version']}, which does not exist"
@@ -30,7 +27,7 @@ def check_versions(state: StoreState) -> Iterator[Finding]:
         if version.number > 1 and first < version.effective_at:
             sentence = f"records of {first} name version {version.number}, which took effect later"
             yield Finding("record-version-mismatch", sentence)
-        if following and last >= following.effective_at + FUTURE_TOLERANCE:
+        if following and last >= following.effective_at:
             sentence = f"records of {last} name version {version.number}, after version {following.number} took effect"
             yield Finding("record-version-mismatch", sentence)
 
@@ -38,7 +35,7 @@ def check_versions(state: StoreState) -> Iterator[Finding]:
 def check_governing_numbers(state: StoreState) -> Iterator[Finding]:
     """Check that records are governed by their own version or a later one that exists."""
     numbers = {version.number for version in state.versions}
-    for row in state.version_rows:
+    for row in (*state.version_rows, *state.derived_rows):
         if row["version"] not in numbers:
             continue
         if not row["version"] <= row["least"] <= row["greatest"] <= len(state.versions):

@@ -6,6 +6,7 @@ is. A package that adds requests derives them from `Request` and answers them in
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 import msgspec
@@ -115,6 +116,10 @@ class RequestHandler(Protocol):
 
     def derive_views(self) -> None:
         """Derive views and visits from what was loaded."""
+        ...
+
+    def version_starts(self) -> Sequence[datetime]:
+        """Return the time from which each version of the terms is in force; see VersionStarts."""
         ...
 
 

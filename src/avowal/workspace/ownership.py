@@ -9,6 +9,7 @@ from typing import IO
 
 from avowal.config import Folder
 from avowal.errors import StoreError
+from avowal.private_files import open_private
 from avowal.store.interface import Store
 from avowal.workspace.client import FolderClient
 from avowal.workspace.layout import LOCK_FILE, SEGMENTS_FOLDER
@@ -30,7 +31,9 @@ def open_backend(
     folder.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
-        lock = (folder.data_folder / LOCK_FILE).open("a+")
+        lock = os.fdopen(
+            open_private(folder.data_folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+"
+        )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

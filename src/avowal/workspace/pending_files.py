@@ -9,7 +9,9 @@ from avowal.collect import segment
 from avowal.collect.journal import Journal, list_journals
 from avowal.collect.segment import SegmentFile, list_segments
 from avowal.errors import StoreError
+from avowal.private_files import check_private_files
 from avowal.store.interface import LoadResult, Store
+from avowal.store.load_state import version_mismatch_error
 from avowal.workspace.layout import JOURNALS_FOLDER, SEGMENTS_FOLDER
 
 SEGMENTS_PER_LOAD_MAX = 100
@@ -38,17 +40,25 @@ class PendingFiles:
     def load_arrivals(self, journals: Sequence[Journal]) -> bool:
         """Load journals, and the segments of applications; returns whether there were any."""
         if journals:
-            self._store.load_journals(journals)
-            for journal in journals:
-                journal.path.unlink(missing_ok=True)
+            self._load_journals(journals)
         segments = list_segments(self._journals_folder)
         for start in range(0, len(segments), SEGMENTS_PER_LOAD_MAX):
             self._load_application_segments(segments[start : start + SEGMENTS_PER_LOAD_MAX])
         return bool(journals or segments)
 
+    def _load_journals(self, journals: Sequence[Journal]) -> None:
+        """Load journals. One that is refused stays where it is, and StoreError is raised once the others are loaded."""
+        refused = self._store.load_journals(journals)
+        for journal in journals:
+            if journal not in refused:
+                journal.path.unlink(missing_ok=True)
+        if refused:
+            raise version_mismatch_error(f"`{refused[0].path}`")
+
     def load_named_segments(self, file_names: Sequence[str]) -> list[LoadResult]:
         """Load segments that another process wrote and named. Raises StoreError if one does not continue its log."""
         segments = [SegmentFile(self._segments_folder / Path(name).name) for name in file_names]
+        check_private_files(segment.path for segment in segments)
         with self._loading:
             results = self._store.load_segments(segments)
             for segment_file in segments:
@@ -66,7 +76,9 @@ class PendingFiles:
         """Load segments of applications; one that does not continue what is loaded stays until what precedes it is."""
         try:
             self._store.load_segments(segments)
-        except StoreError:
+        except StoreError as error:
+            if error.code != "log-mismatch":
+                raise
             if len(segments) > 1:
                 for alone in segments:
                     self._load_application_segments([alone])

@@ -6,6 +6,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -53,7 +54,7 @@ class FolderServer:
         """Open the store, load what an earlier owner left, and listen. `lock` is held until the folder is closed."""
         self._lock = lock
         self._claims = LogClaims()
-        self.store = DuckDBStore(folder.data_folder, folder.settings.store.memory_limit)
+        self.store = DuckDBStore(folder.data_folder, folder.settings.store.memory_limit, self._version_starts)
         try:
             self.pending_files = PendingFiles(folder.data_folder, self.store)
             self._handler = create_handler(self.store)
@@ -114,6 +115,9 @@ class FolderServer:
             Path(self._listener.socket_path).unlink()
         self.store.close()
         self._lock.close()
+
+    def _version_starts(self) -> Sequence[datetime]:
+        return self._handler.version_starts()
 
     def _decode(self, data: bytes) -> AnyRequest:
         try:

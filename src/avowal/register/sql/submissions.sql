@@ -6,6 +6,13 @@ INSERT INTO submissions (reference, form, channel, visitor, version, submitted_a
 VALUES (:reference, :form, :channel, :visitor, :version, :submitted_at, :recorded_at, :source, :keep_until,
         :objected_purposes, :allows_automated_decisions, :allowed_readers, :allowed_recipients);
 
+-- name: select_version_in_force
+SELECT coalesce(max(number), 0) FROM publications
+WHERE effective_at <= :submitted_at AND publication NOT IN (SELECT publication FROM withdrawals);
+
+-- name: select_version_periods
+SELECT version, min(submitted_at), max(submitted_at), count(*) FROM submissions GROUP BY version ORDER BY version;
+
 -- name: insert_field
 INSERT INTO submission_fields (submission, field, category, ciphertext, file_name)
 VALUES (:submission, :field, :category, :ciphertext, :file_name);

@@ -1,5 +1,6 @@
 -- Collect the activity of the visitors in `visitors_in_slice`, each row (of `requests` or `script_views`) with its visit.
--- A visit is a visitor's activity (views, downloads, uploads) without a gap longer than $gap_minutes (docs/concepts.md).
+-- A visit is a visitor's activity (views, downloads, uploads) without a gap longer than $gap_minutes (docs/concepts.md),
+-- under one version of the terms: so no view or visit holds what was collected under another version than its own (G11).
 -- A visitor's key from a log is valid for one visitor day, so only rows within the longest day ($rows_from, $rows_to)
 -- can belong to what was loaded. A cookie's key is valid for longer: if the slice has one, all later rows are searched.
 -- If the script and the log both report a host on a day, the views of only one of them count.
@@ -39,7 +40,8 @@ gaps AS (
     SELECT *, coalesce(
         request_time - max(end_time) OVER (
             PARTITION BY visitor_id ORDER BY request_time, tie_breaker ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-        > to_minutes($gap_minutes), true) AS starts_visit,
+        > to_minutes($gap_minutes), true)
+        OR version <> lag(version) OVER (PARTITION BY visitor_id ORDER BY request_time, tie_breaker) AS starts_visit,
         row_number() OVER (PARTITION BY visitor_id ORDER BY request_time, tie_breaker) AS position
     FROM chosen
 )
@@ -49,13 +51,15 @@ SELECT * EXCLUDE (starts_visit), max(CASE WHEN starts_visit THEN request_time EN
 FROM gaps;
 
 -- Pair requests with the script views of the same page view: each is the other's nearest, within five seconds.
--- A script view learns its referrer from the request, and a request its visible time from the script view.
+-- A script view learns its referrer from the request, and a request its visible time from the script view, if both were
+-- collected under the same version, and nothing less protective governs the one that learns.
 CREATE OR REPLACE TEMP TABLE log_script_pairs AS
 WITH candidate_pairs AS (
     SELECT requests.rowid AS request_row, script_views.rowid AS script_view_row, requests.referrer,
-           script_views.visible_ms, abs(date_diff('millisecond', request_time, view_time)) AS distance_ms
+           requests.governing AS request_governing, script_views.governing AS view_governing, script_views.visible_ms,
+           abs(date_diff('millisecond', request_time, view_time)) AS distance_ms
     FROM requests JOIN script_views ON requests.visitor_id = coalesce(daily_key, script_views.visitor_id)
-        AND requests.page_path = script_views.page_path
+        AND requests.page_path = script_views.page_path AND requests.version = script_views.version
     WHERE request_kind = 'view' AND requests.bot IS NULL
         AND (requests.host IS NULL OR requests.host = script_views.host)
         AND CASE WHEN $prefer_script THEN script_views.visitor_id ELSE requests.visitor_id END
@@ -69,6 +73,7 @@ matched AS (
     QUALIFY row_number() OVER (PARTITION BY request_row ORDER BY distance_ms, script_view_row) = 1
         AND row_number() OVER (PARTITION BY script_view_row ORDER BY distance_ms, request_row) = 1
 )
-SELECT true AS is_script_view, script_view_row AS row_id, referrer, NULL::UBIGINT AS visible_ms FROM matched
+SELECT true AS is_script_view, script_view_row AS row_id, referrer, NULL::UBIGINT AS visible_ms
+FROM matched WHERE view_governing <= request_governing
 UNION ALL
-SELECT false, request_row, NULL, visible_ms FROM matched
+SELECT false, request_row, NULL, visible_ms FROM matched WHERE request_governing <= view_governing

@@ -1,7 +1,8 @@
 -- Load script views from `new_script_views`, one row for each with all that its messages reported, and `new_events`.
 -- A script view that is stored already keeps its first row. Its visible time grows, but never beyond the time that has
 -- passed by our clock, plus $transmission_delay_max for the first message.
--- No page is open for longer than a day, which bounds the rows to search: $oldest_view_time.
+-- No page is open for longer than a day, which bounds the rows to search: $oldest_view_time. What was reported under
+-- another version of the terms than the first row adds nothing to it: it was reduced to what that version permits.
 
 -- If the script reports the first views of a host on a day, its views count from now on, and not those of the log.
 INSERT INTO stale_visitors
@@ -20,7 +21,7 @@ SELECT stored.rowid AS row_id,
            coalesce(stored.visible_ms, 0),
            least(reported.visible_ms, greatest(0, date_diff(
                'millisecond', stored.view_time, reported.received_at + $transmission_delay_max)))) AS visible_ms
-FROM script_views AS stored JOIN new_script_views AS reported USING (script_view_id)
+FROM script_views AS stored JOIN new_script_views AS reported USING (script_view_id, version)
 WHERE stored.view_time >= $oldest_view_time AND reported.visible_ms > coalesce(stored.visible_ms, 0);
 
 INSERT INTO stale_visitors
@@ -35,7 +36,7 @@ WHERE script_views.rowid = extended_views.row_id;
 
 INSERT INTO record_changes BY NAME
 SELECT 'script_views' AS relation, record_number
-FROM script_views AS stored JOIN new_script_views AS reported USING (script_view_id)
+FROM script_views AS stored JOIN new_script_views AS reported USING (script_view_id, version)
 WHERE stored.view_time >= $oldest_view_time
     AND coalesce(reported.not_found::UINTEGER, reported.largest_contentful_paint_ms,
                  reported.interaction_to_next_paint_ms, reported.cumulative_layout_shift,
@@ -48,7 +49,8 @@ UPDATE script_views AS stored SET
     cumulative_layout_shift = greatest(stored.cumulative_layout_shift, reported.cumulative_layout_shift),
     script_errors = greatest(stored.script_errors, reported.script_errors)
 FROM new_script_views AS reported
-WHERE stored.script_view_id = reported.script_view_id AND stored.view_time >= $oldest_view_time
+WHERE stored.script_view_id = reported.script_view_id AND stored.version = reported.version
+    AND stored.view_time >= $oldest_view_time
     AND coalesce(reported.not_found::UINTEGER, reported.largest_contentful_paint_ms,
                  reported.interaction_to_next_paint_ms, reported.cumulative_layout_shift,
                  reported.script_errors) IS NOT NULL;

@@ -8,6 +8,14 @@ FROM (SELECT version, record_time, governing FROM collected_records
       UNION ALL SELECT version, event_time, governing FROM events)
 GROUP BY version ORDER BY version;
 
+-- name: derived_versions
+-- The same of views and visits.
+SELECT version, min(record_time) AS first, max(record_time) AS last, count(*) AS records,
+       min(governing) AS least, max(governing) AS greatest
+FROM (SELECT version, view_time AS record_time, governing FROM views
+      UNION ALL SELECT version, visit_time, governing FROM visits)
+GROUP BY version ORDER BY version;
+
 -- name: consent_governing
 -- The visitors whose records are governed by a later version than the one they were collected under.
 SELECT visitor_id, max(governing) AS governing
