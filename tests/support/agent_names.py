@@ -15,6 +15,8 @@ from ua_parser import Domain
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
+from avowal.collect.probe import PROBE_USER_AGENT
+
 NAMES_FILE = Path(__file__).parents[2] / "src" / "avowal" / "collect" / "agent_names.json"
 TEXTS_MAX = 300
 """A group that allows more texts than this counts as one that allows any."""
@@ -25,6 +27,7 @@ def list_names() -> bytes:
     browsers, systems, _ = load_lazy_builtins()
     resolve = Resolver(load_lazy_builtins())
     agents = [agent for crawler in CRAWLER_USER_AGENTS_DATA for agent in crawler["instances"]]
+    agents.append(PROBE_USER_AGENT)  # our own robot
     found = (resolve(agent, Domain.USER_AGENT).user_agent for agent in agents)
     crawlers = {match.family for match in found if match}
     names = {
