@@ -5,7 +5,14 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from avowal.collect.admission import AdmissionRules
-from avowal.collect.cookie import IDENTIFIER_PATTERN, CookieState, decide_cookie, issue_cookie
+from avowal.collect.cookie import (
+    IDENTIFIER_PATTERN,
+    CookieState,
+    compute_cookie_visitor_id,
+    decide_cookie,
+    issue_cookie,
+)
+from avowal.collect.visitor_key import compute_daily_key
 
 TODAY = date(2026, 11, 22)
 MONTH_SECONDS = 30 * 86_400
@@ -34,6 +41,13 @@ def test_an_identifier_never_looks_like_a_command_option() -> None:
     assert all(
         IDENTIFIER_PATTERN.fullmatch(identifier) and identifier[0].isalpha() for identifier in identifiers
     )
+
+
+def test_keys_of_cookies_are_odd_and_daily_keys_are_even() -> None:
+    """The last bit of a visitor's key says whether it lasts for a day or as long as a cookie."""
+    for number in range(100):
+        assert compute_cookie_visitor_id(b"secret", str(number)) % 2 == 1
+        assert compute_daily_key(b"salt", "site.example", "192.0.2.1", str(number)) % 2 == 0
 
 
 def test_a_cookie_that_nobody_accepted_ends_when_it_has_to_be_accepted() -> None:

@@ -132,6 +132,11 @@ def test_a_contract_may_be_insufficient_for_other_reasons(old: str, new: str, da
     assert not comparison.is_sufficient
 
 
+def test_a_contract_may_hold_for_one_day() -> None:
+    """The first and the last day of a contract, which may be the same one, belong to its term."""
+    assert check_contract("begins", "ends = 2026-01-01\nbegins", date(2026, 1, 1)).is_sufficient
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -46,6 +46,14 @@ def test_a_changed_ciphertext_is_refused(cipher: SubmissionCipher) -> None:
             cipher.decrypt(changed_ciphertext, *PLACE)
 
 
+def test_the_key_file_is_private(cipher: SubmissionCipher) -> None:
+    """Only the owner may read the keys, also in the middle of a rotation."""
+    cipher.encrypt("something", *PLACE)
+    for step in (lambda: None, cipher.rotate_key, cipher.delete_old_keys):
+        step()
+        assert cipher.keys_file.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_value_is_decrypted_only_with_its_key(cipher: SubmissionCipher, tmp_path: Path) -> None:
     """Another key decrypts nothing; after a rotation an old key works until it is deleted."""
     ciphertext = cipher.encrypt("something", *PLACE)
