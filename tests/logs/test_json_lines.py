@@ -131,6 +131,7 @@ def test_traefik_takes_the_address_of_the_client() -> None:
         ("null", "malformed"),
         ('{"time_local":"02/Jan', "malformed"),
         ('{"a":' * 100_000, "merged"),
+        ('{"status":200,"b":{"status":404,"b":1}', "merged"),
         ('{"request":"GET / HTTP/1.1","b":"\\ud800"}', "malformed"),
     ],
 )
