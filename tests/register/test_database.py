@@ -1,8 +1,9 @@
-"""Which transactions of the register wait for the disk, and which do not."""
+"""Which transactions of the register wait for the disk, and what an erasure leaves in its files."""
 
 import os
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,24 @@ def test_threads_share_the_limit_of_a_burst(database: Database) -> None:
     assert waited.count(FULL) >= 4
     with database.read() as connection:
         assert connection.execute("SELECT count(*) FROM numbers").fetchone() == (4 * BURST_TRANSACTIONS_MAX,)
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+def test_an_erased_value_remains_in_no_file(database: Database, in_batch: bool) -> None:
+    """While the database is open, an erased value is in neither its file nor its log of writes; a batch erases at its end."""
+
+    def files_contain(value: bytes) -> bool:
+        return any(value in path.read_bytes() for path in database.path.parent.iterdir())
+
+    with database.transaction() as connection:
+        connection.execute("CREATE TABLE words (word TEXT)")
+        connection.execute("INSERT INTO words VALUES ('a private word')")
+    assert files_contain(b"a private word")
+    with database.batch() if in_batch else nullcontext():
+        with database.transaction() as connection:
+            connection.erase("DELETE FROM words", {})
+        write_row(database)
+    assert not files_contain(b"a private word")
 
 
 def test_an_unusable_file_is_reported_without_values(database: Database, tmp_path: Path) -> None:
