@@ -10,10 +10,11 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import duckdb
 import msgspec
@@ -370,9 +371,9 @@ def read_rows(session: Session, sql: str, purpose: str) -> list[dict[str, Any]]:
     return result.table.to_dicts() if result.table else []
 
 
-def publish(site: Site, policy: Policy, *, with_consent: bool) -> None:
-    """Publish a second version, from now on; with Ann's consent, if she can be found."""
-    (site.folder / "policy" / "terms.toml").write_text(policy.to_toml(0))
+def publish(site: Site, policy: Policy, days_ahead: int, *, with_consent: bool) -> None:
+    """Publish a second version, from now or some days on; with Ann's consent, if she can be found."""
+    (site.folder / "policy" / "terms.toml").write_text(policy.to_toml(-days_ahead))
     with open_folder(site) as session:
         visitor = find_visitor(session)
         draft = load_draft(find_terms_path(session.folder))
@@ -384,6 +385,19 @@ def publish(site: Site, policy: Policy, *, with_consent: bool) -> None:
                 session.register,
                 prepare_consent(session.register, records, version.number, statement, utc_now()),
             )
+
+
+@contextlib.contextmanager
+def days_later(days: int) -> Iterator[None]:
+    """Move the clock of the program ahead."""
+
+    class LaterTime(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + timedelta(days=days)
+
+    with mock.patch("avowal.clock.datetime", LaterTime):
+        yield
 
 
 def observe(site: Site, visitor: str | None, attempts: Sequence[Attempt]) -> Facts:
@@ -514,12 +528,13 @@ def is_coarser(field: str, value: Any, before: Any) -> bool:
     max_examples=by_depth(standard=3, thorough=150, quick=1),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(draw_policies(), ATTEMPTS, st.booleans())
+@given(draw_policies(), ATTEMPTS, st.booleans(), st.sampled_from([(0, 0), (0, 3), (2, 3)]))
 def test_nothing_of_before_is_possible_that_was_not(
-    policies: tuple[Policy, Policy], attempts: list[Attempt], with_consent: bool
+    policies: tuple[Policy, Policy], attempts: list[Attempt], with_consent: bool, days: tuple[int, int]
 ) -> None:
     """Under a second version, old records are read, released, fed and kept at most as they were before (G2)."""
     first, second = policies
+    days_ahead, observed_after = days
     with tempfile.TemporaryDirectory() as name:
         before = write_folder(Path(name) / "before", first)
         with open_folder(before) as session:
@@ -527,9 +542,10 @@ def test_nothing_of_before_is_possible_that_was_not(
         consenting = find_times(before, visitor)
         shutil.copytree(before.folder, Path(name) / "after", ignore=shutil.ignore_patterns("*.sock"))
         after = Site(Path(name) / "after")
-        publish(after, second, with_consent=with_consent)
-        permitted = observe(before, visitor, attempts)
-        found = observe(after, visitor, attempts)
+        publish(after, second, days_ahead, with_consent=with_consent)
+        with days_later(observed_after):
+            permitted = observe(before, visitor, attempts)
+            found = observe(after, visitor, attempts)
     new = [
         (fact, value)
         for fact, values in found.items()

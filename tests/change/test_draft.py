@@ -282,6 +282,10 @@ def test_a_draft_decides_nothing(tmp_path: Path) -> None:
     for name, draft in drafts.items():
         shutil.copytree(plain.folder, tmp_path / name, ignore=shutil.ignore_patterns("*.sock"))
         (tmp_path / name / "policy" / "terms.toml").write_text(draft)
+        contract = tmp_path / name / "policy" / "processors" / "guard.toml"
+        contract.write_text(
+            CONTRACT.replace('"3 days"', '"300 days"').replace('"page-path"]', '"page-path", "browser"]')
+        )
         document = tmp_path / name / "policy" / "privacy-policy.en.md"
         document.write_text("---\ntitle: Other\nlang: en\n---\n# Other\n")
     expected = [*run_commands(plain), *ask_server(plain)]
