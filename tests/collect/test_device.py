@@ -54,7 +54,7 @@ def test_a_missing_user_agent_is_not_a_bot() -> None:
 
 def test_rows_keep_their_order_when_the_cache_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows keep their order if there are more user agents than the cache holds."""
-    monkeypatch.setattr(device, "CACHED_USER_AGENTS_MAX", 2)
+    monkeypatch.setattr(device, "CACHED_BYTES_MAX", 500)
     devices = DeviceParser()
     for start in range(0, 6, 3):
         agents = [
@@ -109,3 +109,16 @@ def test_names_are_known_ones(before: str, after: str) -> None:
 def test_the_known_names_are_those_of_the_lists() -> None:
     """The file of names is made of the lists that are installed: `python tests/support/agent_names.py` makes it anew."""
     assert NAMES_FILE.read_bytes() == list_names()
+
+
+def test_the_caches_of_user_agents_are_bounded_in_bytes() -> None:
+    """Many long user agents, of which only the beginning counts, take no more than the caches may hold."""
+    long_agents = [f"Mozilla/5.0 {number} {'x' * 60_000}" for number in range(300)]
+    for agent in long_agents:
+        device.parse_user_agent(agent)
+    assert 0 < device._parse_one.size_bytes <= device.CACHED_ROWS_BYTES_MAX
+    assert all(len(text) <= device.USER_AGENT_CHARACTERS_MAX for text in device._parse_one._results)
+    devices = DeviceParser()
+    frame = devices.add_device_columns(pl.DataFrame({"user_agent": [*long_agents, long_agents[0]]}))
+    assert frame["user_agent"].to_list() == [*long_agents, long_agents[0]]
+    assert devices._cache.estimated_size() < 2 * len(long_agents) * device.USER_AGENT_CHARACTERS_MAX

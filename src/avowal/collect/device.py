@@ -7,7 +7,7 @@ lists of known names, and a version is a short number.
 import re
 import threading
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 
 import msgspec
@@ -17,10 +17,14 @@ from ua_parser import Domain
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
+from avowal.collect.bounded_cache import bounded_cache
 from avowal.logs.distinct_values import index_distinct_values
 
-CACHED_USER_AGENTS_MAX = 100_000
-"""The most distinct user agents in the cache. If there are more, the cache is emptied."""
+USER_AGENT_CHARACTERS_MAX = 1_024
+"""How much of a user agent is parsed: no browser sends a longer one, and the time grows with the length."""
+
+CACHED_BYTES_MAX = 32 << 20
+"""The size of the cache of a `DeviceParser`. Beyond that, the cache is emptied."""
 
 DEVICE_SCHEMA = pl.Schema(
     {
@@ -74,11 +78,11 @@ class DeviceParser:
     def add_device_columns(self, requests: pl.DataFrame) -> pl.DataFrame:
         """Add the columns of `DEVICE_SCHEMA` to `requests`, by its `user_agent`."""
         texts, indexes = index_distinct_values(requests["user_agent"])
-        distinct = texts.to_frame("user_agent")
+        distinct = texts.str.slice(0, USER_AGENT_CHARACTERS_MAX).to_frame("user_agent")
         with self._lock:  # only one thread parses the user agents that are new to all
-            new = distinct.join(self._cache, on="user_agent", how="anti")
-            if len(self._cache) + len(new) > CACHED_USER_AGENTS_MAX:
-                self._cache, new = DEVICE_SCHEMA.to_frame(), distinct
+            new = distinct.unique().join(self._cache, on="user_agent", how="anti")
+            if self._cache.estimated_size() + new.estimated_size() > CACHED_BYTES_MAX:
+                self._cache, new = DEVICE_SCHEMA.to_frame(), distinct.unique()
             self._cache = cache = pl.concat([self._cache, parse_user_agents(new["user_agent"])])
         devices = distinct.join(cache, on="user_agent", how="left", maintain_order="left").drop("user_agent")
         return requests.hstack(devices.select(pl.all().gather(indexes)))
@@ -96,13 +100,17 @@ def _create_resolver() -> Resolver:
     return Resolver(load_lazy_builtins())
 
 
-CACHED_ROWS_MAX = 20_000
-"""The most user agents that `parse_user_agent` caches, in memory only."""
+CACHED_ROWS_BYTES_MAX = 8 << 20
+"""The size of the cache of `parse_user_agent`, which is in memory only."""
 
 
-@lru_cache(CACHED_ROWS_MAX)
 def parse_user_agent(user_agent: str) -> tuple[str | None, ...]:
-    """Return the row of `DEVICE_SCHEMA` of one user agent."""
+    """Return the row of `DEVICE_SCHEMA` of one user agent, of which only the beginning counts."""
+    return _parse_one(user_agent[:USER_AGENT_CHARACTERS_MAX])
+
+
+@bounded_cache(CACHED_ROWS_BYTES_MAX)
+def _parse_one(user_agent: str) -> tuple[str | None, ...]:
     return parse_user_agents(pl.Series("user_agent", [user_agent], dtype=pl.String)).row(0)
 
 

@@ -7,18 +7,18 @@ what this version and all later ones permit at its age, as `admission.admit_reco
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
 from avowal.clock import from_microseconds, to_microseconds
 from avowal.collect.admission import AdmissionRules
+from avowal.collect.bounded_cache import BoundedCache
 from avowal.collect.cookie import CookieState
 from avowal.collect.device import parse_user_agent
 from avowal.collect.event_details import EventDetails, admit_details, truncate_url
 from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.journal import EVENT_AGE_MAX, EVENT_COLUMNS, PAGE_METRICS, JournalRow
 from avowal.collect.script_event import (
-    CACHE_ENTRIES_MAX,
+    CACHE_BYTES_MAX,
     ClientIdentity,
     EventDropError,
     ScriptEvent,
@@ -119,8 +119,8 @@ class _RecordFilter:
             has("operating-system", "full"),
             has("device-kind", "full"),
         )
-        self._cached_address_columns = lru_cache(CACHE_ENTRIES_MAX)(self._address_columns)
-        self._cached_referrer_column = lru_cache(CACHE_ENTRIES_MAX)(self._referrer_column)
+        self._cached_address_columns = BoundedCache(self._address_columns, CACHE_BYTES_MAX)
+        self._cached_referrer_column = BoundedCache(self._referrer_column, CACHE_BYTES_MAX)
 
     def admit_script_view(
         self, event: ScriptEvent, client: ClientIdentity, compute_keys: ComputeKeys, now: int

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from avowal.clock import from_microseconds
+from avowal.collect.bounded_cache import bounded_cache
 from avowal.collect.cookie import compute_cookie_visitor_id
 from avowal.collect.event_details import URL_CHARACTERS_MAX, EventDetails
 from avowal.collect.event_drop_reason import EventDropReason
@@ -75,11 +76,13 @@ def parse_event(body: bytes) -> ScriptEvent:
     return _decode(body)
 
 
-CACHE_ENTRIES_MAX = 20_000
-"""The size of each cache, in entries. Caches exist in memory only."""
+CACHE_BYTES_MAX = 8 << 20
+"""The size of each cache of texts that clients send. Caches exist in memory only."""
+
+CACHED_DAYS_MAX = 1_000
 
 
-@lru_cache(CACHE_ENTRIES_MAX)
+@bounded_cache(CACHE_BYTES_MAX)
 def parse_page_url(url: str) -> tuple[str, str | None, str | None]:
     """Return host, path and query of a page's address.
 
@@ -117,7 +120,7 @@ class VisitorKeyFactory:
     _minute: int = -1
 
     def __post_init__(self) -> None:
-        self._visitor_day = lru_cache(CACHE_ENTRIES_MAX)(self._compute_visitor_day)
+        self._visitor_day = lru_cache(CACHED_DAYS_MAX)(self._compute_visitor_day)
 
     def compute_keys(
         self,

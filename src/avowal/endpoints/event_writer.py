@@ -17,7 +17,7 @@ from avowal.collect.script_event import ClientIdentity, EventDropError, ScriptEv
 GROUP_COMMIT_SECONDS = 0.002
 """How long the first event of a group waits for others, at most."""
 
-MAX_PENDING_EVENTS = 10_000
+MAX_PENDING_EVENTS = 4_000
 """How many events may wait to be written; more are refused, and have to be sent again."""
 
 

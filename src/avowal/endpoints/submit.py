@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 
 from prometheus_client import Counter
 from python_multipart import MultipartParser
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -23,6 +23,7 @@ from avowal.collect.client_address import TrustedProxies
 from avowal.collect.script_event import ClientIdentity, VisitorKeyFactory
 from avowal.config import Settings
 from avowal.endpoints.multipart_form import MultipartFormReader
+from avowal.endpoints.upload_slots import UPLOAD_SECONDS_MAX, UploadSlot, UploadSlots
 from avowal.errors import StoreError
 from avowal.http.headers import PRIVATE_HEADERS
 from avowal.http.language_choice import negotiate_language
@@ -50,6 +51,7 @@ STATUS_BY_CODE = {
     RejectionCode.OTHER_ORIGIN: 403,
     RejectionCode.TOO_MANY_FIELDS: 400,
     RejectionCode.TOO_MANY_FILES: 422,
+    RejectionCode.TOO_MANY_UPLOADS: 503,
     RejectionCode.UNKNOWN_FIELD: 422,
     RejectionCode.UNKNOWN_FORM: 404,
     RejectionCode.WRONG_FILE_TYPE: 415,
@@ -69,6 +71,7 @@ class SubmitEndpoint:
     file_name_key: bytes
     """The key under which a file's content determines its name on disk."""
     proxies: TrustedProxies
+    slots: UploadSlots = field(default_factory=UploadSlots)
     _rate_limit: RateLimit = field(init=False)
 
     def __post_init__(self) -> None:
@@ -170,7 +173,8 @@ class SubmitEndpoint:
         begin_file = partial(IncomingFile, self.register.submissions.folder, self.file_name_key)
         upload = FormUpload(form, begin_file)
         try:
-            await _read_form(request, upload)
+            with self.slots.take(find_network(sender.address)) as slot:
+                await _read_in_time(request, upload, slot)
             inputs, now = upload.collect_inputs(), utc_now()
             form_in_force, version = await run_in_threadpool(self._find_form_in_force, form.name, now)
             if form_in_force != form:
@@ -203,15 +207,31 @@ class SubmitEndpoint:
         return f"{keys.visitor_id:016x}"
 
 
-async def _read_form(request: Request, upload: FormUpload) -> None:
+async def _read_in_time(request: Request, upload: FormUpload, slot: UploadSlot) -> None:
+    """Read a form as it arrives. Raises SubmissionRejected if it does not arrive in time, or is not accepted."""
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS_MAX):
+            await _read_form(request, upload, slot)
+    except (TimeoutError, ClientDisconnect):
+        raise _incomplete() from None
+
+
+def _incomplete() -> SubmissionRejected:
+    return SubmissionRejected(
+        RejectionCode.INCOMPLETE_FORM, "the form did not arrive completely", "send it again"
+    )
+
+
+async def _read_form(request: Request, upload: FormUpload, slot: UploadSlot) -> None:
     """Read a form as it arrives. Raises SubmissionRejected if it is not a form, or is not accepted."""
     media_type, options = parse_options_header(request.headers.get("content-type", ""))
     if media_type == b"multipart/form-data" and options.get(b"boundary"):
-        await _read_multipart_form(request, upload, options[b"boundary"])
+        await _read_multipart_form(request, upload, slot, options[b"boundary"])
     elif media_type == b"application/x-www-form-urlencoded":
         body = b""
         async for data in request.stream():
             upload.count_text_bytes(len(data))
+            slot.add_bytes(len(data))
             body += data
         try:
             fields = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=MAX_FORM_FIELDS)
@@ -229,19 +249,20 @@ async def _read_form(request: Request, upload: FormUpload) -> None:
         )
 
 
-async def _read_multipart_form(request: Request, upload: FormUpload, boundary: bytes) -> None:
+async def _read_multipart_form(
+    request: Request, upload: FormUpload, slot: UploadSlot, boundary: bytes
+) -> None:
     reader, byte_count = MultipartFormReader(upload), 0
     try:
         parser = MultipartParser(boundary, reader.parser_callbacks())
         async for data in request.stream():
             byte_count += len(data)
+            slot.add_bytes(len(data))
             if byte_count > upload.body_bytes_max:
                 raise SubmissionRejected(RejectionCode.FORM_TOO_LARGE, "the form is too long", "send less")
             await run_in_threadpool(parser.write, data)
         parser.finalize()
-    except MultipartParseError:
+    except FormParserError:  # of the form, or of the boundary between its parts
         reader.is_complete = False
     if not reader.is_complete:
-        raise SubmissionRejected(
-            RejectionCode.INCOMPLETE_FORM, "the form did not arrive completely", "send it again"
-        )
+        raise _incomplete()

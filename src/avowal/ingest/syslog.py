@@ -11,6 +11,9 @@ from avowal.logs.log_file import LINE_BYTES_MAX
 BUFFERED_LINES_MAX = 200_000
 """The most lines in memory. Further lines are lost, and counted."""
 
+BUFFERED_BYTES_MAX = 128 << 20
+"""The most bytes of these lines."""
+
 _OCTET_COUNT = re.compile(rb"[1-9][0-9]{0,6} ")
 
 
@@ -20,21 +23,23 @@ class LineBuffer:
 
     lost_lines: int = 0
     _lines: list[bytes] = field(default_factory=list)
+    _size_bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
 
     def put(self, message: bytes) -> None:
         """Add a message as one line. Line feeds in it become spaces."""
         line = message.strip(b"\0\r\n").replace(b"\n", b" ")
         with self._lock:
-            if len(self._lines) >= BUFFERED_LINES_MAX:
+            if len(self._lines) >= BUFFERED_LINES_MAX or self._size_bytes + len(line) > BUFFERED_BYTES_MAX:
                 self.lost_lines += 1
             elif line:
                 self._lines.append(line)
+                self._size_bytes += len(line)
 
     def drain(self) -> list[bytes]:
         """Remove and return all lines, in the order of their arrival."""
         with self._lock:
-            lines, self._lines = self._lines, []
+            lines, self._lines, self._size_bytes = self._lines, [], 0
         return lines
 
 

@@ -181,10 +181,14 @@ def _decode_object(text: str) -> dict[str, Any] | None:
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        key = prefix + _normalise_key(name)
+        key = prefix + _normalise_key(name[:NAME_CHARACTERS_MAX])
         yield key, value
         if isinstance(value, dict) and key.count(".") < NESTING_DEPTH_MAX:
             yield from _flatten(value, f"{key}.")
+
+
+NAME_CHARACTERS_MAX = 100
+"""How much of a name counts: names of a request's headers come from whoever sent it."""
 
 
 @lru_cache(1024)

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 
 from avowal.collect.client_address import TrustedProxies
 from avowal.errors import SettingsError
-from avowal.server.http_connection import HttpConnection
-from avowal.server.proxy_protocol import create_protocol_class
+from avowal.server.http_connection import HttpConnection, create_connection_class
+from avowal.server.proxy_protocol import ProxyProtocolConnection
 
 SHUTDOWN_TIMEOUT_SECONDS = 5
 """How long open requests may take once the server is told to stop."""
@@ -39,14 +39,14 @@ class ListenAddress(NamedTuple):
 
 
 def create_http_server(
-    application: ASGIApp, address: ListenAddress, proxy_protocol_from: TrustedProxies | None
+    application: ASGIApp, address: ListenAddress, proxies: TrustedProxies, *, proxy_protocol: bool
 ) -> uvicorn.Server:
     """Return a server that stops on SIGTERM and SIGINT.
 
-    With `proxy_protocol_from`, only these proxies may connect, and they have to use the PROXY protocol. Raises
-    SettingsError if they are combined with HTTPS.
+    With `proxy_protocol`, only trusted proxies may connect, and they have to use the PROXY protocol. Raises
+    SettingsError if that is combined with HTTPS.
     """
-    if proxy_protocol_from and address.certificate:
+    if proxy_protocol and address.certificate:
         raise SettingsError(
             "`serve.proxy_protocol` cannot be combined with `--tls-cert`: its header comes before TLS",
             "let the proxy speak TLS with visitors, or remove the setting",
@@ -61,7 +61,7 @@ def create_http_server(
         host=address.host,
         port=address.port,
         loop="uvloop",
-        http=create_protocol_class(proxy_protocol_from) if proxy_protocol_from else HttpConnection,
+        http=create_connection_class(ProxyProtocolConnection if proxy_protocol else HttpConnection, proxies),
         ws="none",
         log_config=None,
         access_log=False,

@@ -6,7 +6,6 @@ from proxyprotocol import ProxyProtocolIncompleteError
 from proxyprotocol.detect import ProxyProtocolDetect
 from proxyprotocol.result import ProxyResult
 
-from avowal.collect.client_address import TrustedProxies
 from avowal.server.http_connection import HttpConnection
 
 MAX_HEADER_BYTES = 4_096
@@ -22,7 +21,6 @@ MAX_V1_HEADER_BYTES = 107
 class ProxyProtocolConnection(HttpConnection):
     """HTTP over a connection that starts with a header of the PROXY protocol."""
 
-    trusted_proxies: TrustedProxies
     _header: bytes | None = b""
     """What has arrived of the header; None once it is complete."""
 
@@ -30,7 +28,7 @@ class ProxyProtocolConnection(HttpConnection):
         """Accept the connection of a trusted proxy; close all others."""
         super().connection_made(transport)
         self._timeout = self.loop.call_later(HEADER_TIMEOUT_SECONDS, transport.abort)
-        if self.client is None or not self.trusted_proxies.is_trusted(self.client[0]):
+        if self.client is None or not self.watch.proxies.is_trusted(self.client[0]):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -62,18 +60,10 @@ class ProxyProtocolConnection(HttpConnection):
         self.client = None
         if result.proxied and isinstance(result.peername, tuple):
             self.client = (str(result.peername[0]), int(result.peername[1]))
+            if not self.watch.admit(self, self.client[0]):
+                self.abort()
         if result.tlv.ssl.has_ssl:
             self.scheme = "https"
-
-
-def create_protocol_class(trusted_proxies: TrustedProxies) -> type[ProxyProtocolConnection]:
-    """Return the protocol for connections of trusted proxies; those of others are closed."""
-
-    class TrustedProxyConnection(ProxyProtocolConnection):
-        pass
-
-    TrustedProxyConnection.trusted_proxies = trusted_proxies
-    return TrustedProxyConnection
 
 
 def parse_proxy_header(data: bytes) -> tuple[ProxyResult, int] | None:

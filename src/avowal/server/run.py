@@ -25,9 +25,10 @@ def run_server(
     visitor_keys = build_visitor_keys(session.folder)
     workers = build_workers(session, backend, line_queue, visitor_keys)
     endpoints = build_endpoints(session, workers.event_writer, visitor_keys, line_queue, workers.check_health)
-    proxies = TrustedProxies.parse(settings.trusted_proxies) if settings.proxy_protocol else None
+    proxies = TrustedProxies.parse(settings.trusted_proxies, settings.client_address_header)
     configure_logging()
-    server = create_http_server(create_application(endpoints), address, proxies)
+    application = create_application(endpoints)
+    server = create_http_server(application, address, proxies, proxy_protocol=settings.proxy_protocol)
     announce(f"the policy, and reports for readers who sign in: {address.url}")
     announce(f"serving {address.url} ; stop with Ctrl-C or SIGTERM")
     workers.start()

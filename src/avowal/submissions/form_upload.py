@@ -33,6 +33,7 @@ class RejectionCode(StrEnum):
     TOO_MANY_FIELDS = "too-many-fields"
     TOO_MANY_FILES = "too-many-files"
     TOO_MANY_REQUESTS = "too-many-requests"
+    TOO_MANY_UPLOADS = "too-many-uploads"
     UNKNOWN_FIELD = "unknown-field"
     UNKNOWN_FORM = "unknown-form"
     WRONG_FILE_TYPE = "wrong-file-type"

@@ -242,11 +242,10 @@ class VisitorRoutes:
         if now - self._recent_accesses.get(key, -ACCESS_RECORD_SECONDS) < ACCESS_RECORD_SECONDS:
             return
         record_access(subject)
-        if len(self._recent_accesses) >= ACCESS_RECORDS_MAX:
-            self._recent_accesses = {
-                recent: at for recent, at in self._recent_accesses.items() if now - at < ACCESS_RECORD_SECONDS
-            }
+        self._recent_accesses.pop(key, None)
         self._recent_accesses[key] = now
+        if len(self._recent_accesses) > ACCESS_RECORDS_MAX:
+            del self._recent_accesses[next(iter(self._recent_accesses))]
 
 
 def send_attachment(content: dict[str, Any], file_name: str) -> Response:
