@@ -3,6 +3,7 @@
 Files are encrypted as they arrive: nothing of them is ever on disk in the clear.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
