@@ -134,6 +134,7 @@ UNRECORDED = [
     "SELECT median(bytes), quantile_cont(bytes, 0.5), quantile_disc(bytes, 0.25) FROM requests WHERE status = 200",
     "SELECT view_time::DATE AS d, avg(view_duration_ms) / 1000 FROM views WHERE view_duration_ms < 99 GROUP BY d",
     "SELECT hour(view_time), count(*) FROM views WHERE host <> 'planted-host' AND view_time < TIMESTAMP '2026-11-22 12:00:00' GROUP BY 1",
+    "SELECT (view_time AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Berlin')::DATE, count(*) FROM views GROUP BY 1",
     "SELECT count(*) FILTER (WHERE status = 200) * 100.0 / count(*) AS share FROM requests",
     "SELECT split_part(page_path, '-', 2), count(*) FROM views WHERE page_path <> 'planted-page_path' GROUP BY ALL",
     "SELECT max.page_path, count(*) FROM views AS max WHERE host <> 'planted-host' GROUP BY max.page_path",

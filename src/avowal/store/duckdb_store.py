@@ -62,8 +62,8 @@ SLICE_VISITORS_MAX = 200_000
 """How many visitors are derived at a time: bounds the memory that it takes."""
 
 
-BATCH_ROWS = 491_520
-"""How many rows of a table a batch is read from: four of DuckDB's row groups."""
+BATCH_ROWS = 245_760
+"""How many rows of a table a batch is read from: two of DuckDB's row groups."""
 
 
 class DuckDBStore:

@@ -84,9 +84,13 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
 def answer_question(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer | Failure:
     """Answer a question over the tables of a connection."""
     try:
+        connection.execute(
+            "BEGIN"
+        )  # the clock stands still in a transaction: check and answer have the same time
         relation = connection.sql(question.sql)
-        if question.group_check:
-            return _answer_and_check(connection, relation.columns, question.group_check, question.rows_max)
+        check = question.group_check
+        if check and _is_valid(connection, check.sql):
+            return _answer_and_check(connection, relation.columns, check, question.rows_max)
         result = connection.execute(_without_time_zones(question.sql, relation))
         rows = _fetch_rows(result, question.rows_max)
         return Answer(relation.columns, rows, is_about_groups=not question.relations)
@@ -96,6 +100,15 @@ def answer_question(connection: duckdb.DuckDBPyConnection, question: Question) -
         return Failure("too-large")
     except duckdb.Error as error:
         return Failure("failed", type(error).__name__.removesuffix("Exception").lower())
+
+
+def _is_valid(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Return whether a query matches the schema; it is not run."""
+    try:
+        connection.sql(sql)
+    except (duckdb.BinderException, duckdb.ParserException):
+        return False
+    return True
 
 
 class _AnswerTooLongError(Exception):
@@ -126,7 +139,7 @@ def _answer_and_check(
     rows = _fetch_rows(connection.execute(shown), rows_max)
     try:
         has_small = bool(connection.execute(small).fetchall())
-    except duckdb.OutOfMemoryException:
+    except duckdb.Error:
         has_small = True  # that there are none could not be found out
     return Answer(columns, rows, is_about_groups=bool(rows) and not has_small)
 

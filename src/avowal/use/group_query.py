@@ -21,7 +21,7 @@ SELECT_PARTS = frozenset({"expressions", "from_", "where", "group", "having", "o
 
 KEY_NODES = """
     Column Identifier Literal Paren Var Cast DataType TimestampTrunc DateTrunc Extract Year Month Day Hour DayOfWeek
-    DayOfWeekIso DayOfYear Week Quarter Lower Upper SplitPart
+    DayOfWeekIso DayOfYear Week Quarter AtTimeZone Lower Upper SplitPart
 """
 KEY_KINDS = frozenset(KEY_NODES.split())
 """The kinds of nodes of a group key: a column, which may be made coarser."""
@@ -265,8 +265,8 @@ def _check_rows(node: exp.Expr) -> exp.Expr:
     _require(is_clock and _kinds(node) <= ROW_KINDS)
     _require(not any(column.name in IDENTIFYING_COLUMNS for column in node.find_all(exp.Column)))
     for cast in node.find_all(exp.Cast):
-        is_time = isinstance(cast.this, exp.Literal) or cast.this.name in TIME_COLUMNS
-        _require(is_time and cast.to.this in TIME_TYPES)
+        names = {column.name for column in cast.find_all(exp.Column)}
+        _require(names <= TIME_COLUMNS and cast.to.this in TIME_TYPES)
     return node
 
 
