@@ -11,7 +11,17 @@ from typing import LiteralString
 from sqlglot import exp
 
 from avowal.store.query_worker import GroupCheck
-from avowal.store.sql_builder import TRUE, SqlFragment, all_of, compose, constant, identifier, join, literal
+from avowal.store.sql_builder import (
+    TRUE,
+    SqlFragment,
+    all_of,
+    any_of,
+    compose,
+    constant,
+    identifier,
+    join,
+    literal,
+)
 from avowal.use.group_query import SOURCE, Figure, Groups, read_groups
 from avowal.use.purpose_sql import HiddenColumns
 
@@ -22,12 +32,17 @@ LARGE_GROUPS: LiteralString = """
 WITH base AS (
     SELECT {keys}, {visitor} AS visitor, {day} AS visitor_day, {arguments} FROM {table} WHERE {condition}
 ),
-per_visitor AS (SELECT {names}, visitor_day, visitor, {visitor_figures} FROM base GROUP BY ALL),
-per_day AS (SELECT {names}, {day_figures} FROM per_visitor GROUP BY {names}, visitor_day)
-SELECT {names} FROM per_day GROUP BY {names} HAVING {enough}
+per_visitor AS (SELECT {names}, {cell}, visitor_day, visitor, {sizes} FROM base GROUP BY ALL),
+per_day AS (SELECT {names}, {cell_names}, {day_figures} FROM per_visitor GROUP BY {names}, {cell_names}, visitor_day),
+per_cell AS (SELECT {names}, {cell_names}, {is_large} AS is_large FROM per_day GROUP BY {names}, {cell_names})
+SELECT {names} FROM per_cell GROUP BY {names} HAVING bool_and(is_large) AND {has_values}
 """
-"""Selects the keys of the groups of which each figure is about enough visitors. Visitors without the cookie are counted
-day by day, as nobody can know who of them came again."""
+"""Selects the keys of the groups of which each figure is about enough visitors.
+
+The rows of a group are divided into cells by the figures that they count for, so that the difference of two figures of
+one row, such as a count with FILTER and one without, is about enough visitors, too. Visitors without the cookie are
+counted day by day, as nobody can know who of them came again.
+"""
 
 LARGE_QUANTILES: LiteralString = """
 INTERSECT SELECT {names} FROM (
@@ -76,35 +91,39 @@ def _select_large_groups(
 ) -> SqlFragment:
     """Return the query of the keys of the groups that are large enough."""
     names = _names("g", max(len(groups.keys), 1))
-    figures = [Figure(TRUE), *dict.fromkeys(groups.figures)]
-    figure_parts = [(figure, _figure_names(index)) for index, figure in enumerate(figures)]
-    parts = {
-        "keys": keys,
-        "names": names,
-        "visitor": identifier(SOURCE, hidden.visitor),
-        "day": identifier(SOURCE, hidden.visitor_day),
-        "arguments": _number("a", [figure.argument for figure in figures]),
-        "table": groups.table,
-        "condition": groups.condition,
-        "visitor_figures": join(
-            compose(VISITOR_SUM if figure.is_sum else VISITOR_COUNT, **names)
-            for figure, names in figure_parts
+    figures = list(dict.fromkeys(groups.figures)) or [Figure(TRUE)]
+    sums = [_sum_names(index) for index, figure in enumerate(figures) if figure.is_sum]
+    arguments = [identifier(f"a{index}") for index in range(len(figures))]
+    counted = [identifier(f"counted{index}") for index in range(len(figures))]
+    selects = compose(
+        LARGE_GROUPS,
+        keys=keys,
+        names=names,
+        visitor=identifier(SOURCE, hidden.visitor),
+        day=identifier(SOURCE, hidden.visitor_day),
+        arguments=_number("a", [figure.argument for figure in figures]),
+        table=groups.table,
+        condition=groups.condition,
+        cell=_number("counted", [compose("{a} IS NOT NULL", a=argument) for argument in arguments]),
+        cell_names=join(counted),
+        sizes=join([constant("count(*) AS row_count"), *(compose(SIZE, **parts) for parts in sums)]),
+        day_figures=join(
+            [constant("count(visitor) AS visitors"), *(compose(DAY_SIZES, **parts) for parts in sums)]
         ),
-        "day_figures": join(
-            compose(DAY_SUM if figure.is_sum else DAY_COUNT, **names) for figure, names in figure_parts
+        is_large=all_of(
+            [
+                compose(IS_LARGE, counted=any_of(counted), visitors_min=visitors_min),
+                *(compose(IS_LARGE_SUM, visitors_min=visitors_min, **parts) for parts in sums),
+            ]
         ),
-        "enough": all_of(
-            compose(ENOUGH_OF_SUM if figure.is_sum else ENOUGH, visitors_min=visitors_min, **names)
-            for figure, names in figure_parts
-        ),
-    }
-    selects = compose(LARGE_GROUPS, **parts)
-    for figure, argument in figure_parts:
+        has_values=all_of(compose("bool_or({name})", name=name) for name in counted),
+    )
+    for figure, argument in zip(figures, arguments, strict=True):
         if figure.quantile:
             quantiles = compose(
                 LARGE_QUANTILES,
                 names=names,
-                argument=argument["argument"],
+                argument=argument,
                 visitors_min=visitors_min,
                 quantile=figure.quantile,
             )
@@ -112,26 +131,26 @@ def _select_large_groups(
     return selects
 
 
-VISITOR_COUNT: LiteralString = "count({argument}) AS {rows}"
-VISITOR_SUM: LiteralString = "count({argument}) AS {rows}, sum(abs({argument})) AS {size}"
-DAY_COUNT: LiteralString = "count(visitor) FILTER (WHERE {rows} > 0) AS {visitors}"
-DAY_SUM: LiteralString = (
-    "count(visitor) FILTER (WHERE {rows} > 0) AS {visitors}, max({size}) AS {largest}, sum({size}) AS {total}"
+SIZE: LiteralString = "sum(abs({argument})) AS {size}"
+DAY_SIZES: LiteralString = (
+    "count(visitor) FILTER (WHERE {size} > 0) AS {visitors}, max({size}) AS {largest}, sum({size}) AS {total}"
 )
-ENOUGH: LiteralString = "max({visitors}) >= {visitors_min}"
-ENOUGH_OF_SUM: LiteralString = "max({visitors}) >= {visitors_min} AND 2 * max({largest}) <= sum({total})"
+IS_LARGE: LiteralString = "NOT ({counted}) OR max(visitors) >= {visitors_min}"
+IS_LARGE_SUM: LiteralString = (
+    "NOT {counted} OR (max({visitors}) >= {visitors_min} AND 2 * max({largest}) <= sum({total}))"
+)
 
 
-def _figure_names(index: int) -> Mapping[str, SqlFragment]:
-    """Return the names of what is computed of a figure: its argument, and counts and sizes of visitors and days."""
-    parts = ("rows", "size", "visitors", "largest", "total")
+def _sum_names(index: int) -> Mapping[str, SqlFragment]:
+    """Return the names of what is computed of a sum: its argument, the sizes by visitor, and what days have of them."""
+    parts = ("counted", "size", "visitors", "largest", "total")
     return {"argument": identifier(f"a{index}")} | {part: identifier(f"{part}{index}") for part in parts}
 
 
-def _number(letter: str, fragments: Sequence[SqlFragment]) -> SqlFragment:
-    """Name expressions by a letter and their number."""
+def _number(word: str, fragments: Sequence[SqlFragment]) -> SqlFragment:
+    """Name expressions by a word and their number."""
     return join(
-        compose("{fragment} AS {name}", fragment=fragment, name=identifier(f"{letter}{index}"))
+        compose("{fragment} AS {name}", fragment=fragment, name=identifier(f"{word}{index}"))
         for index, fragment in enumerate(fragments)
     )
 

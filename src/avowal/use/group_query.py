@@ -114,13 +114,15 @@ class _GroupReader:
         keys = self._read_keys(items)
         for item in items:
             self._check_figures(item, keys, FIGURE_KINDS)
+        rest = self._read_rest(items, keys)
+        _require(bool(keys or self._figures))  # else each record is a row
         self._table.set("alias", exp.TableAlias(this=exp.to_identifier(SOURCE)))
         return Groups(
             _fragment(self._table),
             [_fragment(item) for item in items],
             _fragment(condition),
             [_fragment(key) for key in keys],
-            self._read_rest(items, keys),
+            rest,
             self._figures,
         )
 
@@ -230,7 +232,7 @@ def _read_aggregate(node: exp.Expr) -> Figure:
             return Figure(_column(node.this))
         case exp.Sum() | exp.Avg():
             _require(_parts(node) == {"this"})
-            return Figure(compose("nullif({column}, 0)", column=_measure(node.this)), is_sum=True)
+            return Figure(_measure(node.this), is_sum=True)
         case exp.Median():
             _require(_parts(node) == {"this"})
             return Figure(_measure(node.this), quantile=constant("0.5"))
