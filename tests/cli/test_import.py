@@ -467,6 +467,7 @@ def test_a_lost_log_key_stops_the_import(site: Site) -> None:
     assert site.avowal("follow", log).status == 1
     assert site.rows("SELECT count(*) FROM requests") == [(40,)]
     key.write_bytes(kept_key)
+    key.chmod(0o600)
     assert site.import_logs(log)["counts"]["lines"] == 0
     key.unlink()
     assert site.import_logs(log, "--as-new-log")["counts"]["lines"] == 40
