@@ -16,6 +16,9 @@ from avowal.errors import InvalidInputError
 
 T = TypeVar("T")
 
+TEXT_BYTES_MAX = 1 << 26
+"""The longest file of text that is read, unless a shorter one is the limit."""
+
 JSON_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding JSON raises for bytes that are no JSON, of another type, not UTF-8, or nested too deeply."""
 
@@ -57,13 +60,19 @@ def parse_toml(
     return convert_toml(data, struct_type, source_name=source_name, error_type=error_type, text=text)
 
 
-def read_text(path: Path, error_type: type[InvalidInputError]) -> str:
+def read_text(path: Path, error_type: type[InvalidInputError], bytes_max: int = TEXT_BYTES_MAX) -> str:
     """Read a file in UTF-8, with or without a byte order mark; line ends are not changed.
 
-    Raises `error_type` if it cannot be read.
+    Raises `error_type` if it cannot be read, or is longer than `bytes_max`.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(bytes_max + 1)
+        if len(content) > bytes_max:
+            raise error_type(
+                f"`{path}` is longer than {bytes_max:,} bytes", "give another file", code="input-too-long"
+            )
+        return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise error_type(
             f"there is no file `{path}`", "`avowal init DIR` creates one", code="file-missing"

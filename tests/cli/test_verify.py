@@ -15,6 +15,7 @@ import pytest
 
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.note import COSIGNATURE_TYPE, SignedNote, Signer, Verifier
+from avowal.ledger.receipt import RECEIPT_BYTES_MAX
 from avowal.policy.bounds import OPERATOR
 from avowal.register.register import Register
 from avowal.verify.checks import verify_register
@@ -333,6 +334,39 @@ def test_a_proof_is_verified_with_only_the_key(site: Site, tmp_path: Path) -> No
     assert (result.status, result.code) == (1, "proof-mismatch")
     assert visitor.avowal("verify", proof).status == 2
     assert site.avowal("ledger", "prove", 4).status == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ("{}", "invalid-receipt"),
+        ('{"schema": "avowal erasure 2", "proof": {}}', "invalid-receipt"),
+        ('{"schema": ["avowal erasure 1"]}', "invalid-receipt"),
+        ('{"note": "avowal erasure 1", "schema_version": "x"}', "invalid-receipt"),
+        ('{"schema": "avowal erasure 1", "schema": "avowal erasure 1"}', "invalid-receipt"),
+        ('{"schema": "avowal erasure 1", "proof": {"salt": "00", "tlog_proof": ""}}', "invalid-receipt"),
+        ("{" * 100_000, "invalid-receipt"),
+        ("[]", "invalid-proof"),
+        ("PK\3\4", "invalid-package"),
+        (" " * (RECEIPT_BYTES_MAX + 1), "input-too-long"),
+    ],
+)
+def test_what_is_no_receipt_is_refused(site: Site, tmp_path: Path, content: str, code: str) -> None:
+    """A file that is no receipt, no proof and no package is refused before more than its limit is read."""
+    path = tmp_path / "receipt.json"
+    path.write_text(content)
+    result = site.avowal("verify", path, "--key", site.avowal("ledger", "key").out.strip())
+    assert (result.status == 0, result.code) == (False, code), result.err
+
+
+def test_verify_reads_every_file_of_an_export(site: Site, tmp_path: Path) -> None:
+    """A file that somebody added to the tiles of an export is a finding."""
+    folder, key = tmp_path / "export", site.avowal("ledger", "key").out.strip()
+    assert site.avowal("ledger", "export", folder).status == 0
+    assert site.avowal("verify", folder, "--key", key).status == 0
+    (folder / "tile" / "0" / "notes.txt").write_text("forged")
+    result = site.avowal("verify", folder, "--key", key, "--json")
+    assert [finding["code"] for finding in result.json()["findings"]] == ["export-mismatch"]
 
 
 def test_a_lost_ledger_or_key_is_never_replaced(site: Site) -> None:

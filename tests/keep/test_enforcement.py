@@ -78,7 +78,7 @@ class PolicyState:
             self.load(self.store, {len(self.records): (action.visitor, number)}, {})
             self.records[len(self.records)] = (action.visitor, number)
         elif action.kind in {"consent", "withdraw"}:
-            self.register.consents.record(consent_record(action, now))
+            self.register.consents.record(consent_record(action, now), {})
             (self.active_consents.add if action.kind == "consent" else self.active_consents.discard)(consent)
         elif action.kind == "settle":
             enforcer.apply_consents(self.store, now)

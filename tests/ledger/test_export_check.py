@@ -72,6 +72,25 @@ def test_a_change_of_any_file_is_found(exported: tuple[Path, Verifier, SignedNot
             shutil.rmtree(copy)
 
 
+def test_a_file_that_is_no_tile_of_the_ledger_is_found(
+    exported: tuple[Path, Verifier, SignedNote], tmp_path: Path
+) -> None:
+    """Tiles of earlier exports belong to the ledger; other files, and changed tiles of earlier exports, do not."""
+    folder, verifier, _ = exported
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    earlier, other = "tile/0/001.p/44", "tile/0/forged"
+    (copy / earlier).parent.mkdir(exist_ok=True)
+    (copy / earlier).write_bytes((copy / "tile/0/001").read_bytes()[: 44 * 32])
+    assert list(find_export_errors(read_from(copy), verifier, (), [earlier, "tile/0/001"])) == []
+    (copy / earlier).write_bytes(bytes(44 * 32))
+    (copy / other).write_bytes(b"")
+    errors = list(find_export_errors(read_from(copy), verifier, (), [earlier, other]))
+    assert len(errors) == 2
+    assert earlier in errors[0]
+    assert other in errors[1]
+
+
 def replace_ledger(folder: Path) -> None:
     """Replace the ledger with a complete, signed one of another key."""
     register = Register(folder / "other", folder / "other.keys")

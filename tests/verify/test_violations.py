@@ -217,6 +217,7 @@ def record_release(
         "categories": ["ip-address", "page-path"],
     }
     subjects = commit_to_visitors(
+        str(fields["reference"]),
         [visitor for visitor, release in register.releases.by_visitor() if release == template],
         template.recipient,
     )

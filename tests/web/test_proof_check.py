@@ -15,6 +15,8 @@ from avowal.ledger.note import Verifier
 from avowal.register.erasures import check_erasure_receipt
 from avowal.register.releases import check_release_receipt
 from support.browsers import CHROMIUM, needs_chromium
+from support.depth import by_depth
+from support.receipts import change_middle_character, yield_receipt_changes
 from support.running_server import (
     ANN,
     BEN,
@@ -152,6 +154,9 @@ CHECK_ALL = """async (texts) => {
 }"""
 """Checks texts on the page one after the other; returns the sentence of each result."""
 
+PAGE_CHANGES = by_depth(standard=200, thorough=10_000)
+"""About how many changes of each receipt are checked on the page."""
+
 CHECKS: dict[str, Callable[[str, Verifier], object]] = {
     "consent": check_consent_receipt,
     "release": check_release_receipt,
@@ -160,58 +165,21 @@ CHECKS: dict[str, Callable[[str, Verifier], object]] = {
 }
 
 
-def yield_changes(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each path in a receipt, with the receipt changed at that path."""
-
-    def walk(node: Any, set_in: Callable[[Any], None], path: str) -> Iterator[str]:
-        if isinstance(node, dict | list):
-            pairs = node.items() if isinstance(node, dict) else enumerate(node)
-            for name, value in list(pairs):
-                yield from walk(value, lambda new, name=name: node.__setitem__(name, new), f"{path}/{name}")  # type: ignore[misc]
-            return
-        other = (
-            node + 1 if isinstance(node, int) else f"{node}x" if not node else replace_middle_character(node)
-        )
-        set_in(other)
-        yield path
-        set_in(node)
-
-    receipt = json.loads(text)
-    for path in walk(receipt, lambda _: None, ""):
-        if not path.startswith("/schema"):  # the schema names the kind of receipt, which chooses the check
-            yield path, json.dumps(receipt)
-
-
-def replace_middle_character(text: str) -> str:
-    """Return a text with its middle character replaced by another of its kind."""
-    middle = len(text) // 2
-    replacement = (
-        "1" if text[middle] == "0" else "0" if text[middle].isdigit() else "b" if text[middle] == "a" else "a"
-    )
-    return text[:middle] + replacement + text[middle + 1 :]
-
-
 @pytest.mark.parametrize("kind", ["consent", "release", "release of one visitor", "erasure"])
 def test_a_changed_receipt_fails_as_in_verify(
     page: Page, server: RunningServer, receipts: dict[str, str], kind: str
 ) -> None:
-    """For a change at any path, the page and `avowal verify` give the same result."""
+    """Any change of a receipt fails on the page and with `avowal verify`."""
     key = Verifier.parse(server.site.avowal("ledger", "key").out)
-
-    def is_valid(text: str) -> bool:
-        try:
+    CHECKS[kind](receipts[kind], key)
+    changes, texts = zip(*yield_receipt_changes(receipts[kind]), strict=True)
+    for text in texts:
+        with pytest.raises((ProofError, InvalidInputError)):
             CHECKS[kind](text, key)
-        except (ProofError, InvalidInputError):
-            return False
-        return True
-
-    paths, texts = zip(*yield_changes(receipts[kind]), strict=True)
-    sentences = page.evaluate(CHECK_ALL, texts)
-    results = {path: is_valid(text) for path, text in zip(paths, texts, strict=True)}
-    assert {
-        path: sentence.startswith(HOLDS) for path, sentence in zip(paths, sentences, strict=True)
-    } == results
-    assert list(results.values()).count(False) >= 5
+    step = len(texts) // PAGE_CHANGES + 1
+    sentences = page.evaluate(CHECK_ALL, texts[::step])
+    results = zip(changes[::step], sentences, strict=True)
+    assert [change for change, sentence in results if sentence.startswith(HOLDS)] == []
 
 
 def test_an_error_is_named(page: Page, receipts: dict[str, str]) -> None:
@@ -227,7 +195,7 @@ def test_an_error_is_named(page: Page, receipts: dict[str, str]) -> None:
     assert TREE in check_text(page, with_proof(proof_text.replace(index[0], f"index {int(index[1]) - 1}")))
     signature = proof_text.rstrip()[-20:]
     assert SIGNATURE in check_text(
-        page, with_proof(proof_text.replace(signature, replace_middle_character(signature)))
+        page, with_proof(proof_text.replace(signature, change_middle_character(signature)))
     )
     size = re.search(r"\n\n(\S+)\n(\d+)\n", proof_text)
     assert size

@@ -1,17 +1,18 @@
 """Verify a data folder, an exported ledger, or the proof of an entry."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.owner_requests import VerifyStore
 from avowal.app.session import Session, open_session
-from avowal.change.consent_receipt import check_consent_receipt
+from avowal.change.consent_receipt import CONSENT_RECEIPT_SCHEMA, check_consent_receipt
 from avowal.clock import utc_now
 from avowal.ledger.checkpoint import Checkpoint, EntryProof
-from avowal.ledger.export_check import find_export_errors, read_checkpoint
+from avowal.ledger.export_check import EXPORT_FILE_BYTES_MAX, find_export_errors, read_checkpoint
 from avowal.ledger.note import SignedNote, Verifier
+from avowal.ledger.receipt import invalid_receipt, read_members
 from avowal.register.erasures import ERASURE_RECEIPT_SCHEMA, check_erasure_receipt
 from avowal.register.releases import RELEASE_RECEIPT_SCHEMA, check_release_receipt
 from avowal.store.duckdb_store import STORE_FILE
@@ -19,11 +20,12 @@ from avowal.verify.checks import verify_register
 from avowal.verify.last_result import record_result
 from avowal.verify.verification import Finding, Verification
 
-RECEIPT_CHECKS = {
+RECEIPT_CHECKS: dict[str, Callable[[str, Verifier], EntryProof]] = {
     ERASURE_RECEIPT_SCHEMA: check_erasure_receipt,
     RELEASE_RECEIPT_SCHEMA: check_release_receipt,
+    CONSENT_RECEIPT_SCHEMA: lambda text, verifier: check_consent_receipt(text, verifier)[0],
 }
-"""The check of each receipt, by its schema; all other receipts are those of consents."""
+"""The check of each receipt, by its schema."""
 
 
 def verify_folder(data_folder: Path | None, witness_checkpoints: Sequence[SignedNote] = ()) -> Verification:
@@ -51,16 +53,18 @@ def verify_open_folder(session: Session) -> Verification:
 def verify_export(
     folder: Path, verifier: Verifier, witness_checkpoints: Sequence[SignedNote]
 ) -> Verification:
-    """Verify an exported ledger. Raises ProofError if its checkpoint is not valid."""
+    """Verify an exported ledger, with every file in `tile/`. Raises ProofError if its checkpoint is not valid."""
 
     def read_file(name: str) -> bytes | None:
         try:
-            return (folder / name).read_bytes()
-        except FileNotFoundError:
+            with (folder / name).open("rb") as file:
+                return file.read(EXPORT_FILE_BYTES_MAX + 1)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
     size = read_checkpoint(read_file, verifier).size
-    errors = find_export_errors(read_file, verifier, witness_checkpoints)
+    tiles = (path.relative_to(folder).as_posix() for path in folder.glob("tile/**/*") if not path.is_dir())
+    errors = find_export_errors(read_file, verifier, witness_checkpoints, sorted(tiles))
     return Verification([Finding("export-mismatch", error) for error in errors], size)
 
 
@@ -72,8 +76,11 @@ def verify_entry(text: str, verifier: Verifier) -> tuple[EntryProof, Checkpoint]
     if not text.startswith("{"):
         proof = EntryProof.parse(text)
     else:
-        checks = [check for schema, check in RECEIPT_CHECKS.items() if f'"{schema}"' in text]
-        proof = checks[0](text, verifier) if checks else check_consent_receipt(text, verifier)[0]
+        members = read_members(text)
+        check = RECEIPT_CHECKS.get(str(members.get("schema") or members.get("schema_version")))
+        if check is None:
+            raise invalid_receipt()
+        proof = check(text, verifier)
     return proof, proof.verify(verifier)
 
 

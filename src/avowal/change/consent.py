@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from avowal.change.consent_receipt import state_consent
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.keep.visitor_lookup import VisitorRecords
@@ -125,7 +126,7 @@ def record_consent(register: Register, consent: Consent) -> Consent:
     """Record a consent or a withdrawal, unless it is recorded already; returns it with its entry number."""
     if consent.entry is not None:
         return consent
-    return register.consents.record(consent)
+    return register.consents.record(consent, state_consent(register, consent))
 
 
 def find_active_consents(consents: Sequence[Consent]) -> dict[str, Consent]:

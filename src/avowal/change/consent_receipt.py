@@ -5,35 +5,39 @@ A receipt has the sections and field names of ISO/IEC TS 27560:2023, and a proof
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import sha256
+from secrets import token_hex
 from typing import Any
 
 import msgspec
 
 from avowal.ledger.checkpoint import EntryProof
-from avowal.ledger.commitment import compute_commitment
-from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn, decode_entry
+from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn, decode_entry, hash_text
 from avowal.ledger.note import Verifier
-from avowal.ledger.receipt import ReceiptProof, mismatch_error, parse_receipt
+from avowal.ledger.receipt import ReceiptProof, Statement, mismatch_error, parse_receipt
 from avowal.policy.bounds import OPERATOR, OWN_USE, Bounds, parse_canonical
 from avowal.policy.describe import format_ages
 from avowal.policy.vocabulary import Vocabulary, load_vocabulary
-from avowal.register.consents import Consent
+from avowal.register.consents import Consent, version_not_found
 from avowal.register.register import Register
 
 CONSENT_RECEIPT_SCHEMA = "ISO/IEC TS 27560:2023, avowal 1"
+RECORD_ID_BYTES = 16
 GIVEN_STATE = "consent given"
 WITHDRAWN_STATE = "consent withdrawn"
 
 
-def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any]:
-    """Build the receipt of a consent or a withdrawal."""
-    version = next(published for published in register.versions() if published.identity == consent.identity)
-    assert consent.entry is not None and consent.salt is not None  # noqa: S101, PT018  # it was recorded
+def state_consent(register: Register, consent: Consent) -> Statement:
+    """Return the statement of the receipt of a consent or a withdrawal that is to be recorded.
+
+    Raises StoreError if the version does not exist any more.
+    """
+    version = next((known for known in register.versions() if known.identity == consent.identity), None)
+    if version is None:
+        raise version_not_found(consent.version)
     terms = version.terms
     return {
         "schema_version": CONSENT_RECEIPT_SCHEMA,
-        "record_id": f"{register.ledger.signer.name}#{consent.entry}",
+        "record_id": token_hex(RECORD_ID_BYTES),
         "pii_principal_id": consent.visitor,
         "pii_processing": {
             "privacy_notice": {
@@ -62,12 +66,16 @@ def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any
             "reference": consent.reference,
             "validity_duration": "until withdrawn",
         },
-        "proof": {
-            "salt": consent.salt.hex(),
-            "tlog_proof": str(register.ledger.prove_entry(consent.entry)),
-            "terms": version.canonical_terms,
-        },
     }
+
+
+def build_consent_receipt(register: Register, consent: Consent) -> dict[str, Any]:
+    """Build the receipt of a consent or a withdrawal that is recorded."""
+    assert consent.entry is not None and consent.salt is not None  # noqa: S101, PT018  # it was recorded
+    proof = str(register.ledger.prove_entry(consent.entry))
+    terms = register.consents.canonical_terms(consent)
+    statement: Statement = msgspec.json.decode(consent.statement)
+    return {**statement, "proof": _ConsentProof(consent.salt.hex(), proof, terms)}
 
 
 def check_consent_receipt(
@@ -77,23 +85,20 @@ def check_consent_receipt(
 
     Raises InvalidInputError if it is not a receipt, and ProofError if it is not valid.
     """
-    receipt = parse_receipt(text, _ConsentReceipt, "a consent")
-    salt = receipt.proof.salt_bytes
-    proof = EntryProof.parse(receipt.proof.tlog_proof)
-    origin = proof.verify(verifier).origin
-    entry = decode_entry(proof.entry)
+    receipt = parse_receipt(text, ConsentStatement, _ConsentProof)
+    receipt.entry_proof.verify(verifier)
+    entry = decode_entry(receipt.entry_proof.entry)
     if (
         not isinstance(entry, ConsentGiven | ConsentWithdrawn)
-        or receipt.record_id != f"{origin}#{proof.index}"
-        or receipt.to_entry(salt) != entry
-        or sha256(receipt.proof.terms.encode()).hexdigest() != entry.identity
-        or receipt.permissions
+        or receipt.statement.to_ledger_entry(receipt.commitment) != entry
+        or hash_text(receipt.proof.terms) != entry.identity
+        or receipt.statement.permissions
         != _extract_permissions(
             _describe_purposes(parse_canonical(receipt.proof.terms.encode()), load_vocabulary())
         )
     ):
         raise mismatch_error()
-    return proof, entry
+    return receipt.entry_proof, entry
 
 
 def _describe_purposes(bounds: Bounds, vocabulary: Vocabulary) -> list[dict[str, Any]]:
@@ -159,18 +164,17 @@ class _ReceiptEvent(msgspec.Struct):
     reference: str
 
 
-class _ConsentReceiptProof(ReceiptProof):
+class _ConsentProof(ReceiptProof, frozen=True, forbid_unknown_fields=True):
     terms: str
+    """The terms of the version, as canonical JSON: they show that the purposes are those of the version."""
 
 
-class _ConsentReceipt(msgspec.Struct):
-    """The part of a receipt that has to agree with its entry."""
+class ConsentStatement(msgspec.Struct):
+    """The part of a receipt's statement that has to agree with its entry."""
 
-    record_id: str
     pii_principal_id: str
     pii_processing: _ReceiptProcessing
     event: _ReceiptEvent
-    proof: _ConsentReceiptProof
 
     @property
     def permissions(self) -> list[Any]:
@@ -180,7 +184,7 @@ class _ConsentReceipt(msgspec.Struct):
         except (KeyError, TypeError):
             return []
 
-    def to_entry(self, salt: bytes) -> ConsentGiven | ConsentWithdrawn:
+    def to_ledger_entry(self, commitment: str) -> ConsentGiven | ConsentWithdrawn:
         """Return the ledger entry with the same content."""
         kind = ConsentWithdrawn if self.event.event_state == WITHDRAWN_STATE else ConsentGiven
         notice = self.pii_processing.privacy_notice
@@ -190,6 +194,6 @@ class _ConsentReceipt(msgspec.Struct):
             self.pii_processing.language,
             notice.document_sha256,
             self.event.channel,
-            compute_commitment(salt, visitor=self.pii_principal_id, reference=self.event.reference),
+            commitment,
             self.event.event_time,
         )

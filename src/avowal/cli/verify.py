@@ -15,6 +15,7 @@ from avowal.clock import utc_now
 from avowal.disclose.package import check_package, is_package
 from avowal.errors import InvalidInputError
 from avowal.ledger.note import SignedNote, Verifier
+from avowal.ledger.receipt import RECEIPT_BYTES_MAX
 from avowal.strict import read_text
 from avowal.verify.verification import Verification
 
@@ -121,7 +122,7 @@ def _print_verification(
 
 def _verify_entry(path: Path, verifier: Verifier, *, as_json: bool) -> None:
     """Verify the proof of an entry, or a receipt that contains one, and print the entry."""
-    proof, checkpoint = verify_entry(read_text(path, InvalidInputError), verifier)
+    proof, checkpoint = verify_entry(read_text(path, InvalidInputError, RECEIPT_BYTES_MAX), verifier)
     if as_json:
         entry = msgspec.json.decode(proof.entry)
         print_json({"valid": True, "index": proof.index, "size": checkpoint.size, "entry": entry})

@@ -1,14 +1,16 @@
 """A request for a release, with what it releases under the current terms and data."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from avowal.disclose.extract import Extract
 from avowal.disclose.package import PackageManifest
-from avowal.ledger.release_entry import ReleaseSummary
+from avowal.ledger.release_entry import ReleaseMade, ReleaseSummary
 from avowal.policy.ground import GroundRequirements
 from avowal.register.register import Version
 from avowal.register.release_requests import ReleaseRequest
+from avowal.register.releases import ReleaseSubject, combine_commitments
 
 
 class PreparedRelease(NamedTuple):
@@ -51,4 +53,16 @@ class PreparedRelease(NamedTuple):
             contact=terms.contact,
             refused_categories=self.extract.refused_categories,
             file_hashes=file_hashes,
+        )
+
+    def build_ledger_entry(
+        self, manifest: PackageManifest, subjects: Sequence[ReleaseSubject]
+    ) -> ReleaseMade:
+        """Return the entry of the release in the ledger, with its visitors."""
+        return ReleaseMade(
+            summary=manifest.summary,
+            manifest_hash=manifest.sha256,
+            commitment=combine_commitments([subject.commitment for subject in subjects]),
+            visitor_count=len(subjects),
+            age_reach=self.extract.age_reach,
         )

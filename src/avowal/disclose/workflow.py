@@ -38,13 +38,13 @@ from avowal.disclose.request import (
 from avowal.errors import DisclosureError, RefusedError
 from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
-from avowal.ledger.release_entry import ReleaseMade, RequestSummary
+from avowal.ledger.release_entry import RequestSummary
 from avowal.policy.bounds import OPERATOR, Bounds
 from avowal.policy.ground import EvidenceKind, GroundRequirements
 from avowal.policy.vocabulary import expand_words
 from avowal.register.register import Register, Version
 from avowal.register.release_requests import APPROVAL_WAIT_DAYS, RefusalReason, ReleaseRequest, RequestDetails
-from avowal.register.releases import combine_commitments, commit_to_visitors
+from avowal.register.releases import commit_to_visitors
 from avowal.submissions.submission import Submission, new_reference
 from avowal.use.report_request import parse_time
 
@@ -358,16 +358,11 @@ class ReleaseWorkflow:
 
     def _record_release(self, prepared: PreparedRelease, manifest: PackageManifest) -> int:
         """Record a release; returns the number of its entry in the ledger."""
-        subjects = commit_to_visitors(prepared.extract.visitor_keys, manifest.recipient)
-        entry = ReleaseMade(
-            summary=manifest.summary,
-            manifest_hash=manifest.sha256,
-            commitment=combine_commitments([subject.commitment for subject in subjects]),
-            visitor_count=len(subjects),
-            age_reach=prepared.extract.age_reach,
+        subjects = commit_to_visitors(
+            manifest.summary.reference, prepared.extract.visitor_keys, manifest.recipient
         )
         return self.register.releases.record(
-            entry,
+            prepared.build_ledger_entry(manifest, subjects),
             subjects,
             needs_authorisation=EvidenceKind.AUTHORISATION in prepared.requirements.evidence,
             seen_entries=prepared.seen_entries,

@@ -117,6 +117,9 @@ def _encode_base64(data: bytes) -> str:
 
 def _decode_base64(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise ProofError("the proof is not valid base64") from None
+        data = None
+    if data is None or _encode_base64(data) != text:
+        raise ProofError("the proof is not valid base64")
+    return data

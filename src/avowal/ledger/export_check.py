@@ -1,6 +1,6 @@
 """Check an exported ledger with nothing but its files and its public key."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from avowal.errors import ProofError
 from avowal.ledger.checkpoint import Checkpoint, verify_checkpoint
@@ -8,13 +8,20 @@ from avowal.ledger.entry import decode_entry
 from avowal.ledger.note import SignedNote, Verifier
 from avowal.ledger.tiles import (
     CHECKPOINT_FILE,
+    ENTRY_BYTES_MAX,
+    LENGTH_PREFIX_BYTES,
     TILE_HEIGHT,
     TILE_WIDTH,
     decode_entry_bundle,
+    encode_entry_bundle,
     format_tile_path,
     list_tiles,
+    parse_tile_path,
 )
 from avowal.ledger.tree import compute_root, hash_leaf, hash_node
+
+EXPORT_FILE_BYTES_MAX = TILE_WIDTH * (LENGTH_PREFIX_BYTES + ENTRY_BYTES_MAX)
+"""The longest file of an export: a bundle of the longest entries."""
 
 ExportFileReader = Callable[[str], bytes | None]
 """Returns the bytes of a file by its path within the export; None if it is missing."""
@@ -36,12 +43,15 @@ def read_checkpoint(read_export_file: ExportFileReader, verifier: Verifier) -> C
 
 
 def find_export_errors(
-    read_export_file: ExportFileReader, verifier: Verifier, known_checkpoints: Sequence[SignedNote] = ()
+    read_export_file: ExportFileReader,
+    verifier: Verifier,
+    known_checkpoints: Sequence[SignedNote] = (),
+    tile_paths: Iterable[str] = (),
 ) -> Iterator[str]:
     """Yield a sentence for each error of an exported ledger.
 
-    `known_checkpoints` are earlier checkpoints that somebody else has kept. Raises ProofError if a checkpoint is
-    missing or invalid.
+    `known_checkpoints` are earlier checkpoints that somebody else has kept; `tile_paths` are those of all files that
+    may be tiles, also of earlier exports. Raises ProofError if a checkpoint is missing or invalid.
     """
     last = read_checkpoint(read_export_file, verifier)
     entries: list[bytes] = []
@@ -58,10 +68,7 @@ def find_export_errors(
         except ProofError as error:
             yield f"entry {number}: {error.message}"
     levels = _build_levels(entries)
-    for level, number, width in list_tiles(last.size):
-        name, first = format_tile_path(str(level), number, width), number * TILE_WIDTH
-        if read_export_file(name) != b"".join(levels[level * TILE_HEIGHT][first : first + width]):
-            yield f"`{name}` does not match the entries"
+    yield from _find_tile_errors(read_export_file, entries, levels, tile_paths)
     for description, note in [
         ("the checkpoint", None),
         *(("a checkpoint that a witness holds", note) for note in known_checkpoints),
@@ -71,6 +78,36 @@ def find_export_errors(
             yield f"{description} covers {checkpoint.size} entries, and there are {last.size}: the last are missing"
         elif compute_root(checkpoint.size, lambda level, index: levels[level][index]) != checkpoint.root:
             yield f"{description} over {checkpoint.size} entries does not match: one of them was changed"
+
+
+def _find_tile_errors(
+    read_export_file: ExportFileReader,
+    entries: Sequence[bytes],
+    levels: Sequence[Sequence[bytes]],
+    tile_paths: Iterable[str],
+) -> Iterator[str]:
+    """Yield a sentence for each tile that does not match the entries, and for each file that is not a tile."""
+    needed = {
+        format_tile_path(str(level), number, width) for level, number, width in list_tiles(len(entries))
+    }
+    for path in sorted({*needed, *tile_paths}):
+        tile = _find_tile(path, entries, levels)
+        if tile is None:
+            yield f"`{path}` is not a tile of this ledger"
+        elif read_export_file(path) != tile:
+            yield f"`{path}` does not match the entries"
+
+
+def _find_tile(path: str, entries: Sequence[bytes], levels: Sequence[Sequence[bytes]]) -> bytes | None:
+    """Return the content of the tile or the bundle at a path; None if the ledger has none."""
+    tile = parse_tile_path(path, len(entries))
+    if tile is None:
+        return None
+    level, number, width = tile
+    first = number * TILE_WIDTH
+    if path.startswith("tile/entries/"):
+        return encode_entry_bundle(entries[first : first + width])
+    return b"".join(levels[level * TILE_HEIGHT][first : first + width])
 
 
 def _decode_full_bundle(bundle: bytes | None, width: int) -> list[bytes] | None:

@@ -6,7 +6,7 @@ bundle includes its width. Full ones never change.
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 TILE_WIDTH = 256
 TILE_HEIGHT = 8
@@ -66,7 +66,7 @@ def list_tiles(tree_size: int) -> Iterator[tuple[int, int, int]]:
         level += 1
 
 
-def encode_entry_bundle(entries: list[bytes]) -> bytes:
+def encode_entry_bundle(entries: Sequence[bytes]) -> bytes:
     """Return entries as a bundle, each after its length in two bytes. Raises ValueError if one is too long."""
     if any(len(entry) > ENTRY_BYTES_MAX for entry in entries):
         raise ValueError(f"an entry is longer than {ENTRY_BYTES_MAX} bytes")

@@ -10,8 +10,9 @@ from datetime import datetime
 import msgspec
 
 from avowal.errors import StoreError
-from avowal.ledger.commitment import SALT_BYTES, compute_commitment
+from avowal.ledger.commitment import SALT_BYTES, commit_to_json
 from avowal.ledger.entry import ConsentGiven, ConsentWithdrawn
+from avowal.ledger.receipt import Statement
 from avowal.register.ledger_storage import append_entries
 from avowal.register.repository import Repository, format_time, parse_time, to_parameters
 from avowal.register.statements import load_statements
@@ -42,11 +43,13 @@ class Consent(msgspec.Struct, frozen=True):
     """The number of its entry in the ledger; None if it is not recorded yet."""
     salt: bytes | None = None
     """None if it is not recorded yet."""
+    statement: str = ""
+    """The statement of its receipt, as canonical JSON; empty if it is not recorded yet."""
 
     @property
     def commitment(self) -> str:
-        """The commitment to the visitor in its entry."""
-        return compute_commitment(self.salt or b"", visitor=self.visitor, reference=self.reference)
+        """The commitment to the statement in its entry."""
+        return commit_to_json(self.salt or b"", self.statement.encode())
 
     def to_ledger_entry(self) -> ConsentGiven | ConsentWithdrawn:
         """Return its entry in the ledger."""
@@ -75,31 +78,38 @@ class Consents(Repository):
                 recorded_at=parse_time(recorded_at),
                 entry=entry,
                 salt=salt,
+                statement=statement,
             )
             for key, version, identity, given, language, document_hash, channel, reference, *recorded in rows
-            for recorded_at, entry, salt in [recorded]
+            for recorded_at, entry, salt, statement in [recorded]
         ]
 
-    def record(self, consent: Consent) -> Consent:
+    def record(self, consent: Consent, statement: Statement) -> Consent:
         """Record a consent or a withdrawal with its entry in the ledger; returns it with its entry and salt.
 
-        Raises StoreError if the version does not exist any more.
+        `statement` is that of its receipt. Raises StoreError if the version does not exist any more.
         """
-        consent = msgspec.structs.replace(consent, salt=secrets.token_bytes(SALT_BYTES))
+        consent = msgspec.structs.replace(
+            consent,
+            salt=secrets.token_bytes(SALT_BYTES),
+            statement=msgspec.json.encode(statement, order="sorted").decode(),
+        )
         with self._database.transaction() as connection:
             row = connection.execute(SQL["select_publication"], to_parameters(consent)).fetchone()
             if row is None:
-                raise StoreError(
-                    f"version {consent.version} does not exist any more",
-                    "`avowal policy history` lists the versions",
-                    code="version-not-found",
-                )
+                raise version_not_found(consent.version)
             entry = append_entries(connection, [consent.to_ledger_entry()])
             consent = msgspec.structs.replace(consent, entry=entry)
             values = to_parameters(consent, publication=row[0], commitment=consent.commitment)
             number = connection.execute(SQL["insert_consent"], values).lastrowid
             connection.execute(SQL["insert_subject"], {**values, "consent": number})
         return consent
+
+    def canonical_terms(self, consent: Consent) -> str:
+        """Return the terms of a consent's version, also if the version was withdrawn meanwhile."""
+        with self._database.read() as connection:
+            (terms,) = connection.execute(SQL["select_terms"], {"identity": consent.identity}).fetchone()
+        return str(terms)
 
     def compute_governing_update(self, cursor: ConsentCursor, now: datetime) -> GoverningUpdate:
         """Return the governing number of every visitor whose consents changed, or took effect, since a cursor.
@@ -132,3 +142,12 @@ class Consents(Repository):
             int(visitor, 16): max(versions, default=0) for visitor, versions in versions_by_visitor.items()
         }
         return GoverningUpdate(ConsentCursor(last_consent, version), governing)
+
+
+def version_not_found(number: int) -> StoreError:
+    """Return the error that a version does not exist any more."""
+    return StoreError(
+        f"version {number} does not exist any more",
+        "`avowal policy history` lists the versions",
+        code="version-not-found",
+    )

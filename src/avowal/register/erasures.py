@@ -13,7 +13,7 @@ from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import ErasureDone, decode_entry
 from avowal.ledger.note import Verifier
-from avowal.ledger.receipt import ReceiptProof, mismatch_error, parse_receipt
+from avowal.ledger.receipt import ReceiptProof, Statement, mismatch_error, parse_receipt
 from avowal.register.ledger_storage import Ledger, append_entries
 from avowal.register.releases import erase_visitor_from_releases
 from avowal.register.repository import Repository
@@ -88,7 +88,7 @@ class Erasures(Repository):
             )
             connection.erase(SUBMISSIONS_SQL["delete_restrictions_of_visitor"], values)
             erase_visitor_from_releases(connection, visitor)
-            commitment = compute_commitment(salt, visitor=visitor)
+            commitment = compute_commitment(salt, **_state_erasure(visitor, counts, now))
             erasure_entry = ErasureDone(commitment=commitment, at=now, **msgspec.structs.asdict(counts))
             entry = append_entries(connection, [erasure_entry])
         return Erasure(visitor, counts, now, entry, salt.hex())
@@ -113,22 +113,28 @@ class Erasures(Repository):
 ERASURE_RECEIPT_SCHEMA = "avowal erasure 1"
 
 
-def make_erasure_receipt(ledger: Ledger, erasure: Erasure) -> dict[str, Any]:
-    """Return the receipt of an erasure for the visitor; anybody can verify it with the ledger's public key."""
+def _state_erasure(visitor: str, counts: ErasureCounts, erased_at: datetime) -> Statement:
+    """Return the statement of the receipt of an erasure."""
     return {
         "schema": ERASURE_RECEIPT_SCHEMA,
-        "visitor": erasure.visitor,
-        "erased": msgspec.structs.asdict(erasure.counts),
-        "erased_at": erasure.erased_at,
-        "proof": {"salt": erasure.salt, "tlog_proof": str(ledger.prove_entry(erasure.entry))},
+        "visitor": visitor,
+        "erased": msgspec.structs.asdict(counts),
+        "erased_at": erased_at,
     }
 
 
-class _ErasureReceipt(msgspec.Struct):
+def make_erasure_receipt(ledger: Ledger, erasure: Erasure) -> dict[str, Any]:
+    """Return the receipt of an erasure for the visitor; anybody can verify it with the ledger's public key."""
+    return {
+        **_state_erasure(erasure.visitor, erasure.counts, erasure.erased_at),
+        "proof": ReceiptProof(erasure.salt, str(ledger.prove_entry(erasure.entry))),
+    }
+
+
+class _ErasureStatement(msgspec.Struct):
     visitor: str
     erased: ErasureCounts
     erased_at: datetime
-    proof: ReceiptProof
 
 
 def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:
@@ -136,14 +142,10 @@ def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:
 
     Raises InvalidInputError if it is not a receipt, and ProofError if it is not valid.
     """
-    receipt = parse_receipt(text, _ErasureReceipt, "an erasure")
-    proof = EntryProof.parse(receipt.proof.tlog_proof)
-    proof.verify(verifier)
-    entry = ErasureDone(
-        compute_commitment(receipt.proof.salt_bytes, visitor=receipt.visitor),
-        **msgspec.structs.asdict(receipt.erased),
-        at=receipt.erased_at,
-    )
-    if decode_entry(proof.entry) != entry:
+    receipt = parse_receipt(text, _ErasureStatement, ReceiptProof)
+    receipt.entry_proof.verify(verifier)
+    stated = receipt.statement
+    entry = ErasureDone(receipt.commitment, **msgspec.structs.asdict(stated.erased), at=stated.erased_at)
+    if decode_entry(receipt.entry_proof.entry) != entry:
         raise mismatch_error()
-    return proof
+    return receipt.entry_proof

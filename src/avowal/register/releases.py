@@ -7,12 +7,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from avowal.errors import ProofError, RefusedError
+from avowal.errors import RefusedError
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import ErasureDone, decode_entry, decode_entry_of
 from avowal.ledger.note import Verifier
-from avowal.ledger.receipt import ReceiptProof, parse_receipt
+from avowal.ledger.receipt import (
+    ReceiptProof,
+    Statement,
+    invalid_receipt,
+    mismatch_error,
+    parse_hash,
+    parse_receipt,
+)
 from avowal.ledger.release_entry import ReleaseMade, ReleaseRecalled, ReleaseSummary
 from avowal.ledger.tree import (
     EMPTY_ROOT,
@@ -60,15 +67,28 @@ class ReleaseSubject(NamedTuple):
     commitment: str
 
 
-def commit_to_visitors(visitors: Iterable[str], recipient: str) -> list[ReleaseSubject]:
+def commit_to_visitors(reference: str, visitors: Iterable[str], recipient: str) -> list[ReleaseSubject]:
     """Return the visitors of a release with commitments under new salts."""
     salts = [(visitor, secrets.token_bytes(SALT_BYTES)) for visitor in visitors]
     return [
-        ReleaseSubject(
-            visitor, recipient, salt, compute_commitment(salt, visitor=visitor, recipient=recipient)
-        )
+        ReleaseSubject(visitor, recipient, salt, commit_to_release(salt, reference, visitor, recipient))
         for visitor, salt in salts
     ]
+
+
+def commit_to_release(salt: bytes, reference: str, visitor: str, recipient: str) -> str:
+    """Return the commitment to what the receipt of a release states to a visitor."""
+    return compute_commitment(salt, **_state_release(reference, visitor, recipient))
+
+
+def _state_release(reference: str, visitor: str, recipient: str) -> Statement:
+    """Return the statement of the receipt of a release."""
+    return {
+        "schema": RELEASE_RECEIPT_SCHEMA,
+        "visitor": visitor,
+        "recipient": recipient,
+        "reference": reference,
+    }
 
 
 class Releases(Repository):
@@ -157,16 +177,13 @@ class Releases(Repository):
         position, salt = next((position, salt) for position, _, key, salt in rows if key == visitor)
         lookup = _build_tree([commitment for _, commitment, *_ in rows])
         return {
-            "schema": RELEASE_RECEIPT_SCHEMA,
-            "visitor": visitor,
-            "recipient": release.recipient,
-            "reference": release.summary.reference,
-            "proof": {
-                "salt": salt.hex(),
-                "position": position,
-                "path": [value.hex() for value in prove_inclusion(position, len(rows), lookup)],
-                "tlog_proof": str(ledger.prove_entry(release.entry)),
-            },
+            **_state_release(release.summary.reference, visitor, release.recipient),
+            "proof": _ReleaseProof(
+                salt.hex(),
+                str(ledger.prove_entry(release.entry)),
+                position,
+                [value.hex() for value in prove_inclusion(position, len(rows), lookup)],
+            ),
         }
 
     def _select(self, reference: str | None = None, visitor: str | None = None) -> list[Release]:
@@ -192,30 +209,20 @@ def erase_visitor_from_releases(connection: Connection, visitor: str) -> None:
 
 
 def combine_commitments(commitments: Sequence[str]) -> str:
-    """Return the commitment of an entry to visitors: that of the only one, or the root of the tree of several."""
-    if len(commitments) == 1:
-        return commitments[0]
-    if not commitments:
-        return EMPTY_ROOT.hex()
-    return compute_root(len(commitments), _build_tree(commitments)).hex()
+    """Return the commitment of an entry to visitors: the root of the tree of theirs."""
+    return compute_root(len(commitments), _build_tree(commitments)).hex() if commitments else EMPTY_ROOT.hex()
 
 
-class _ReleaseProof(ReceiptProof):
+class _ReleaseProof(ReceiptProof, frozen=True, forbid_unknown_fields=True):
     position: int
     """The position of the visitor among those of the release."""
     path: list[str]
-
-    def __post_init__(self) -> None:
-        """Raise ValueError if the salt or a hash is not hexadecimal."""
-        super().__post_init__()
-        list(map(bytes.fromhex, self.path))
+    """The proof that the commitment is in the tree of those of the release."""
 
 
-class _ReleaseReceipt(msgspec.Struct):
-    visitor: str
+class _ReleaseStatement(msgspec.Struct):
     recipient: str
     reference: str
-    proof: _ReleaseProof
 
 
 def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
@@ -223,29 +230,23 @@ def check_release_receipt(text: str, verifier: Verifier) -> EntryProof:
 
     Raises InvalidInputError if it is not a receipt, and ProofError if it is not valid.
     """
-    receipt = parse_receipt(text, _ReleaseReceipt, "a release")
-    proof = EntryProof.parse(receipt.proof.tlog_proof)
-    proof.verify(verifier)
-    release_entry = decode_entry(proof.entry)
-    commitment = compute_commitment(
-        receipt.proof.salt_bytes, visitor=receipt.visitor, recipient=receipt.recipient
-    )
-    if not isinstance(release_entry, ReleaseMade) or release_entry.summary.reference != receipt.reference:
-        raise ProofError(
-            "the entry in the ledger is of another release",
-            "the receipt was changed; ask for a new one",
-            code="receipt-mismatch",
-        )
-    if release_entry.visitor_count == 1 and commitment == release_entry.commitment:
-        return proof
+    receipt = parse_receipt(text, _ReleaseStatement, _ReleaseProof)
+    receipt.entry_proof.verify(verifier)
+    entry = decode_entry(receipt.entry_proof.entry)
+    if not isinstance(entry, ReleaseMade) or entry.summary.reference != receipt.statement.reference:
+        raise mismatch_error()
+    try:
+        path = [parse_hash(value) for value in receipt.proof.path]
+    except ValueError:
+        raise invalid_receipt() from None
     check_inclusion(
         receipt.proof.position,
-        release_entry.visitor_count,
-        hash_leaf(bytes.fromhex(commitment)),
-        list(map(bytes.fromhex, receipt.proof.path)),
-        bytes.fromhex(release_entry.commitment),
+        entry.visitor_count,
+        hash_leaf(bytes.fromhex(receipt.commitment)),
+        path,
+        bytes.fromhex(entry.commitment),
     )
-    return proof
+    return receipt.entry_proof
 
 
 def _build_tree(commitments: Sequence[str]) -> NodeLookup:

@@ -26,7 +26,7 @@ from avowal.ledger.release_entry import (
 )
 from avowal.register.register import Register
 from avowal.register.release_requests import RequestDetails
-from avowal.register.releases import combine_commitments
+from avowal.register.releases import combine_commitments, commit_to_release
 from avowal.register.repository import parse_time, parse_words
 from avowal.verify.fact import Fact, read_rows
 from avowal.verify.verification import FindingCode
@@ -78,10 +78,8 @@ def _find_refusals(register: Register) -> list[Fact]:
 
 def _find_releases(register: Register) -> list[Fact]:
     commitments: dict[int, list[str | None]] = {}
-    for release, commitment, visitor, recipient, salt in read_rows(register, "release_subjects"):
-        is_valid = visitor is None or commitment == compute_commitment(
-            salt, visitor=visitor, recipient=recipient
-        )
+    for release, reference, commitment, visitor, recipient, salt in read_rows(register, "release_subjects"):
+        is_valid = visitor is None or commitment == commit_to_release(salt, reference, visitor, recipient)
         commitments.setdefault(release, []).append(commitment if is_valid else None)
     facts = []
     for release, entry, reference in read_rows(register, "releases"):

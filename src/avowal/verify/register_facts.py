@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from avowal.ledger.commitment import compute_commitment
+from avowal.change.consent_receipt import ConsentStatement
+from avowal.ledger.commitment import commit_to_json, compute_commitment
 from avowal.ledger.entry import (
     ConsentGiven,
     ConsentWithdrawn,
@@ -118,17 +119,25 @@ def _find_retention_runs(register: Register) -> list[Fact]:
 
 
 def _find_consents(register: Register) -> list[Fact]:
-    """Return the consents; the commitment is None if the stored visitor and salt do not open it."""
+    """Return the consents; the commitment is None if the stored statement, visitor and salt do not open it."""
     facts = []
     for row in read_rows(register, "consents"):
-        consent, entry, number, identity, given, *recorded, subject, salt, visitor, reference = row
+        consent, entry, number, identity, given, *recorded, subject, salt, visitor, statement = row
         *details, recorded_at, commitment = recorded
+        values = (number, identity, given == 1, *details, parse_time(recorded_at))
         if subject is not None:
-            computed = compute_commitment(salt, visitor=visitor, reference=reference)
-            commitment = commitment if commitment == computed else None
-        values = (entry, number, identity, given == 1, *details, parse_time(recorded_at), commitment)
-        facts.append(Fact(values, f"consent {consent}"))
+            is_opened = commitment == _open_consent(salt, visitor, statement, values)
+            commitment = commitment if is_opened else None
+        facts.append(Fact((entry, *values, commitment), f"consent {consent}"))
     return facts
+
+
+def _open_consent(salt: bytes, visitor: str, statement: str, values: tuple[Any, ...]) -> str | None:
+    """Return the commitment to a statement; None if the statement is not about a visitor and these values."""
+    stated = msgspec.json.decode(statement, type=ConsentStatement)
+    commitment = commit_to_json(salt, statement.encode())
+    is_stated = _consent_values(0, stated.to_ledger_entry(commitment)) == (0, *values, commitment)
+    return commitment if is_stated and stated.pii_principal_id == visitor else None
 
 
 SubmissionEntry = ObjectionRaised | ObjectionWithdrawn | SubmissionCorrected | RestrictionsChanged

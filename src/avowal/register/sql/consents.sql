@@ -3,12 +3,16 @@ INSERT INTO consents (publication, given, language, document_hash, channel, comm
 VALUES (:publication, :given, :language, :document_hash, :channel, :commitment, :entry, :recorded_at);
 
 -- name: insert_subject
-INSERT INTO consent_subjects (consent, visitor, reference, salt) VALUES (:consent, :visitor, :reference, :salt);
+INSERT INTO consent_subjects (consent, visitor, statement, salt) VALUES (:consent, :visitor, :statement, :salt);
 
 -- name: select_for_visitor
-SELECT visitor, number, identity, given, language, document_hash, channel, reference, recorded_at, entry, salt
+SELECT visitor, number, identity, given, language, document_hash, channel,
+       json_extract(statement, '$.event.reference'), recorded_at, entry, salt, statement
 FROM consent_subjects JOIN consents USING (consent) JOIN publications USING (publication)
 WHERE visitor = :visitor ORDER BY consent;
+
+-- name: select_terms
+SELECT canonical_terms FROM publications WHERE identity = :identity LIMIT 1;
 
 -- name: select_publication
 SELECT publication FROM publications

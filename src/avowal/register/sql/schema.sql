@@ -89,7 +89,7 @@ CREATE TABLE consents (
 CREATE TABLE consent_subjects (
     consent   INTEGER PRIMARY KEY REFERENCES consents,
     visitor   TEXT NOT NULL CHECK (length(visitor) = 16),
-    reference TEXT NOT NULL,
+    statement TEXT NOT NULL, -- of the receipt, as canonical JSON
     salt      BLOB NOT NULL CHECK (length(salt) = 32)
 );
 CREATE INDEX consent_subjects_by_visitor ON consent_subjects (visitor);

@@ -22,7 +22,7 @@ SELECT entry, run_number, removed_records, removed_at FROM retention_runs ORDER 
 
 -- name: consents
 SELECT consents.consent, entry, number, identity, given, language, document_hash, channel, recorded_at, commitment,
-       consent_subjects.consent, salt, visitor, reference
+       consent_subjects.consent, salt, visitor, statement
 FROM consents LEFT JOIN publications USING (publication) LEFT JOIN consent_subjects USING (consent)
 ORDER BY consents.consent;
 
@@ -47,7 +47,8 @@ FROM release_refusals ORDER BY release_refusal;
 SELECT release, entry, reference FROM releases ORDER BY release;
 
 -- name: release_subjects
-SELECT release, commitment, visitor, recipient, salt FROM release_subjects ORDER BY release, position;
+SELECT release, reference, commitment, visitor, recipient, salt
+FROM release_subjects JOIN releases USING (release) ORDER BY release, position;
 
 -- name: recalls
 SELECT reference, recalled_at FROM releases WHERE recalled_at IS NOT NULL ORDER BY recalled_at, release;

@@ -60,8 +60,8 @@
     return "{" + members.map((name) => JSON.stringify(name) + ":" + canonical(value[name])).join(",") + "}";
   }
 
-  async function commitment(salt, who) {
-    return hex(await sha256(unhex(salt), text.encode(canonical(who))));
+  async function commitment(salt, statement) {
+    return hex(await sha256(unhex(salt), text.encode(canonical(statement))));
   }
 
   // A verifier's key: NAME+ID+KEY, where the ID is what its signatures begin with.
@@ -132,54 +132,74 @@
     var checkpoint = await opened(written.slice(found[0].length), key);
     var path = found[3].split("\n").filter(Boolean).map(bytes);
     await included(Number(found[2]), checkpoint.size, await sha256([0], body), path, checkpoint.root);
-    return { entry: JSON.parse(new TextDecoder().decode(body)), record: checkpoint.origin + "#" + found[2] };
+    return { entry: JSON.parse(new TextDecoder().decode(body)) };
   }
 
-  // Fails unless an entry has the values of a receipt; a number that an older entry lacks is 0.
-  function agree(entry, expected) {
-    for (var name in expected) {
-      var value = name in entry ? entry[name] : typeof expected[name] == "number" ? 0 : undefined;
-      if (canonical(value === undefined ? null : value) != canonical(expected[name])) fail("differs");
+  // Returns a receipt. Fails if two of its members have one name: a reader could be shown the other.
+  function parsed(written) {
+    var receipt;
+    try {
+      receipt = JSON.parse(written);
+    } catch (error) {
+      fail("none");
     }
+    var named = (written.match(/"(?:[^"\\]|\\.)*"\s*:?/g) || []).filter((found) => found.endsWith(":")).length;
+    if (named != members(receipt)) fail("none");
+    return receipt;
   }
 
-  async function erasure(receipt, found) {
-    var committed = await commitment(receipt.proof.salt, { visitor: receipt.visitor });
-    agree(found.entry, Object.assign({}, receipt.erased, { kind: "erasure-done", commitment: committed, at: receipt.erased_at }));
+  function members(value) {
+    if (value === null || typeof value != "object") return 0;
+    var own = Array.isArray(value) ? 0 : Object.keys(value).length;
+    return Object.values(value).reduce((count, inner) => count + members(inner), own);
   }
 
-  async function release(receipt, found) {
-    var proof = receipt.proof;
-    var committed = await commitment(proof.salt, { visitor: receipt.visitor, recipient: receipt.recipient });
-    if (found.entry.kind != "release-made" || found.entry.summary.reference != receipt.reference) fail("differs");
-    if (found.entry.visitor_count == 1 && committed == found.entry.commitment) return;
+  // Fails unless an entry has these values.
+  function agree(entry, expected) {
+    for (var name in expected)
+      if (!(name in entry) || canonical(entry[name]) != canonical(expected[name])) fail("differs");
+  }
+
+  function erasure(statement, proof, found, committed) {
+    var counts = Object.assign({}, statement.erased);
+    agree(found.entry, Object.assign(counts, { kind: "erasure-done", commitment: committed, at: statement.erased_at }));
+  }
+
+  async function release(statement, proof, found, committed) {
+    if (found.entry.kind != "release-made" || found.entry.summary.reference != statement.reference) fail("differs");
     var leaf = await sha256([0], unhex(committed));
-    await included(proof.position, found.entry.visitor_count, leaf, proof.path.map(unhex), unhex(found.entry.commitment));
+    var path = proof.path.map(unhex);
+    await included(proof.position, found.entry.visitor_count, leaf, path, unhex(found.entry.commitment));
   }
 
-  async function consent(receipt, found) {
-    var notice = receipt.pii_processing.privacy_notice;
-    var event = receipt.event;
-    var who = { visitor: receipt.pii_principal_id, reference: event.reference };
+  async function consent(statement, proof, found, committed) {
+    var notice = statement.pii_processing.privacy_notice;
+    var event = statement.event;
     agree(found.entry, {
       kind: event.event_state == "consent withdrawn" ? "consent-withdrawn" : "consent-given",
       version: notice.version,
       identity: notice.identity,
       document_hash: notice.document_sha256,
-      language: receipt.pii_processing.language,
+      language: statement.pii_processing.language,
       channel: event.channel,
       at: event.event_time,
-      commitment: await commitment(receipt.proof.salt, who),
+      commitment: committed,
     });
-    if (receipt.record_id != found.record) fail("differs");
-    if (hex(await sha256(text.encode(receipt.proof.terms))) != notice.identity) fail("differs");
-    var purposes = receipt.pii_processing.purposes.map((entry) => ({
+    if (hex(await sha256(text.encode(proof.terms))) != notice.identity) fail("differs");
+    var purposes = statement.pii_processing.purposes.map((entry) => ({
       purpose: entry.purpose,
       others: entry.recipient_third_parties,
       kept: entry.pii_information.map((information) => [information.pii_type, information.retention_period]),
     }));
-    if (canonical(purposes) != canonical(promises(JSON.parse(receipt.proof.terms)))) fail("differs");
+    if (canonical(purposes) != canonical(promises(JSON.parse(proof.terms)))) fail("differs");
   }
+
+  // For each kind of receipt, what its proof has, and what checks that its statement agrees with its entry.
+  var KINDS = {
+    "avowal erasure 1": [["salt", "tlog_proof"], erasure],
+    "avowal release receipt 1": [["path", "position", "salt", "tlog_proof"], release],
+    "ISO/IEC TS 27560:2023, avowal 1": [["salt", "terms", "tlog_proof"], consent],
+  };
 
   // What the terms permit for each purpose: what the operator stores for how long, and who else receives it.
   function promises(terms) {
@@ -214,18 +234,15 @@
     if (!(window.crypto && crypto.subtle)) fail("cannot");
     var key = await verifier(line);
     if (written.startsWith(HEADER)) return { result: "proof", entry: (await proved(written, key)).entry };
-    var receipt;
-    try {
-      receipt = JSON.parse(written);
-    } catch (error) {
-      fail("none");
-    }
-    if (!receipt || !receipt.proof || typeof receipt.proof.tlog_proof != "string") fail("none");
-    var kinds = { "avowal erasure 1": erasure, "avowal release receipt 1": release, "ISO/IEC TS 27560:2023, avowal 1": consent };
-    var kind = kinds[receipt.schema || receipt.schema_version];
-    if (!kind) fail("none");
-    var found = await proved(receipt.proof.tlog_proof, key);
-    await kind(receipt, found);
+    var receipt = parsed(written);
+    if (!receipt) fail("none");
+    // The statement of a receipt is all of it but the proof. The entry has a commitment to it as a whole.
+    var { proof, ...statement } = receipt;
+    if (!proof || typeof proof.tlog_proof != "string" || !/^[0-9a-f]{64}$/.test(proof.salt)) fail("none");
+    var kind = KINDS[receipt.schema || receipt.schema_version];
+    if (!kind || Object.keys(proof).sort().join() != kind[0].join()) fail("none");
+    var found = await proved(proof.tlog_proof, key);
+    await kind[1](statement, proof, found, await commitment(proof.salt, statement));
     return { result: "holds", entry: found.entry };
   }
 
