@@ -21,7 +21,7 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from avowal.app.owner_requests import EnforceRetention, RunQuery
+from avowal.app.owner_requests import ApplyConsents, EnforceRetention
 from avowal.app.session import Session, open_session
 from avowal.app.submission_records import (
     ReceivedSubmission,
@@ -41,11 +41,13 @@ from avowal.collect.script_event import (
 )
 from avowal.disclose.request import ReleaseInput
 from avowal.errors import AvowalError
+from avowal.keep.enforcement import compute_governing_bounds, effective_versions
 from avowal.keep.visitor_lookup import VisitorRecords
 from avowal.register.authorisations import Authorisation
 from avowal.register.objections import Objection
-from avowal.use.own_query import SqlQuery
+from avowal.use.purpose_view import PurposeView
 from avowal.workspace.layout import JOURNALS_FOLDER
+from avowal.workspace.server import FolderServer
 from support.depth import by_depth
 from support.registers import query_register
 from support.site import CHROME, Site, line
@@ -342,7 +344,7 @@ def find_visitor(session: Session) -> str | None:
     rows = rows or read_rows(
         session, "SELECT visitor_id FROM requests ORDER BY request_time DESC LIMIT 1", "abuse"
     )
-    return next((row["visitor_id"] for row in rows if row.get("visitor_id")), None)
+    return next((f"{row['visitor_id']:016x}" for row in rows if row.get("visitor_id")), None)
 
 
 def format_record_time(time: object) -> str:
@@ -362,12 +364,13 @@ def find_times(site: Site, visitor: str | None) -> set[str]:
 
 
 def read_rows(session: Session, sql: str, purpose: str) -> list[dict[str, Any]]:
-    """Return the rows of a reader's query; none if it is refused."""
-    try:
-        result = session.call(RunQuery(SqlQuery(purpose, sql, "operator")))
-    except AvowalError:
-        return []
-    return result.table.to_dicts() if result.table else []
+    """Return rows of a purpose view, as the owner of the folder makes it for a reader."""
+    session.call(ApplyConsents())
+    now = utc_now()
+    bounds = compute_governing_bounds(effective_versions(session.register.versions(), now))
+    assert isinstance(session.backend, FolderServer)
+    with PurposeView(session.backend.store, bounds, purpose, now).open() as query:
+        return query(sql, {}).to_plain().to_dicts()
 
 
 def publish(site: Site, policy: Policy, days_ahead: int, *, with_consent: bool) -> None:
