@@ -1,5 +1,6 @@
 """`GET /feed/NAME`: a processor fetches the next page of its feed, with a key of its own."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class ProcessorFeedEndpoint:
         name, authorization = request.path_params["name"], request.headers.get("authorization", "")
         after = request.query_params.get("after", "")
         limit = request.query_params.get("limit", f"{PAGE_RECORDS_MAX}")
-        if not limit.isdecimal() or not 1 <= int(limit) <= PAGE_RECORDS_MAX:
+        if not re.fullmatch("[0-9]{1,9}", limit) or not 1 <= int(limit) <= PAGE_RECORDS_MAX:
             return problem_response(
                 400,
                 ProblemCode.INVALID_PARAMETER,

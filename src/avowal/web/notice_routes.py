@@ -15,6 +15,7 @@ from avowal.collect.client_address import TrustedProxies
 from avowal.config import SiteSettings
 from avowal.http.headers import NEGOTIATED_HEADERS
 from avowal.http.language_choice import find_requested_languages, negotiate_language
+from avowal.http.path_number import NUMBER
 from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.sender import read_sender
 from avowal.register.register import Register
@@ -61,7 +62,7 @@ class NoticeRoutes:
         """Return the routes, without that of the script."""
         return [
             Route(f"{POLICY_PATH}notice", self.send_fragment, methods=["GET"]),
-            Route("/notice/{version:int}", self.record_display, methods=["POST"]),
+            Route(f"/notice/{{version:{NUMBER}}}", self.record_display, methods=["POST"]),
         ]
 
     def encode_notice(self) -> bytes:

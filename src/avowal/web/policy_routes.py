@@ -15,6 +15,7 @@ from starlette.routing import Route
 from avowal.http.headers import IMMUTABLE_HEADERS, NEGOTIATED_HEADERS, PAGE_HEADERS, PUBLIC_DATA_HEADERS
 from avowal.http.json_response import json_response
 from avowal.http.language_choice import find_requested_languages
+from avowal.http.path_number import NUMBER
 from avowal.http.problem import ProblemCode, is_from_person, problem_page, problem_response
 from avowal.ledger.checkpoint import Checkpoint
 from avowal.ledger.tiles import parse_tile_path
@@ -58,8 +59,8 @@ class PolicyRoutes:
             POLICY_PATH: self.show_current_version,
             POLICY_PATH.rstrip("/"): self.redirect_to_policy,
             f"{POLICY_PATH}history": self.show_history,
-            f"{POLICY_PATH}changes/{{first:int}}..{{second:int}}": self.show_changes,
-            f"{POLICY_PATH}versions/{{number:int}}": self.show_version,
+            f"{POLICY_PATH}changes/{{first:{NUMBER}}}..{{second:{NUMBER}}}": self.show_changes,
+            f"{POLICY_PATH}versions/{{number:{NUMBER}}}": self.show_version,
             f"{POLICY_PATH}terms.json": self.send_terms,
             f"{POLICY_PATH}terms.jsonld": self.send_json_ld,
             CHECKPOINT_PATH: self.send_checkpoint,

@@ -84,9 +84,11 @@ class ReaderRoutes:
         name, password = (form.get(key, [""])[0][:PASSWORD_CHARACTERS_MAX] for key in ("name", "password"))
         check_password = partial(self.passwords.check, name, password)
         browser = self._find_browser(request, name)
-        is_right, wait_seconds = await self.attempt_limiter.check(
-            sender.address, name, check_password, browser
-        )
+        is_right, wait_seconds = False, 0
+        if name and password:
+            is_right, wait_seconds = await self.attempt_limiter.check(
+                sender.address, name, check_password, browser
+            )
         if wait_seconds:
             response = self._show_form(f"Too many tries: wait {wait_seconds} seconds.", 429)
             response.headers["Retry-After"] = str(wait_seconds)

@@ -131,7 +131,11 @@ class TabRoutes:
         body = await read_body(request.receive, FORM_BYTES_MAX)
         if not sender.is_same_origin or body is None:
             return None
-        text = " ".join(parse_qs(body.decode("latin-1"), max_num_fields=1).get("script_views", []))
+        try:
+            fields = parse_qs(body.decode("latin-1"), max_num_fields=1)
+        except ValueError:
+            return None
+        text = " ".join(fields.get("script_views", []))
         tokens = list(dict.fromkeys(SCRIPT_VIEW_ID.findall(text)))[-SCRIPT_VIEWS_MAX:]
         hosts = {*self.site_hosts, parse_host_name(sender.header(b"host")) or ""} - {""}
         ids = [compute_script_view_id(host, token) for host in sorted(hosts) for token in tokens]

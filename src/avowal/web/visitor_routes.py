@@ -18,6 +18,7 @@ from avowal.errors import RefusedError
 from avowal.http.headers import PRIVATE_HEADERS, SCRIPT_PAGE_HEADERS
 from avowal.http.json_response import json_response
 from avowal.http.language_choice import find_requested_languages, negotiate_language
+from avowal.http.path_number import NUMBER
 from avowal.http.problem import ProblemCode, is_from_person, problem_response
 from avowal.http.sender import read_sender
 from avowal.policy.page import render_template
@@ -94,7 +95,7 @@ class VisitorRoutes:
         return [
             Route(VISITOR_PAGE_PATH, self.show_page, methods=["GET"]),
             Route(f"{VISITOR_PAGE_PATH}/export", self.send_export, methods=["GET"]),
-            Route(f"{VISITOR_PAGE_PATH}/receipts/{{entry:int}}", self.send_receipt, methods=["GET"]),
+            Route(f"{VISITOR_PAGE_PATH}/receipts/{{entry:{NUMBER}}}", self.send_receipt, methods=["GET"]),
             Route(f"{VISITOR_PAGE_PATH}/erasure", self.erase, methods=["POST"]),
             Route(
                 f"{VISITOR_PAGE_PATH}/consent/{{identity}}",
