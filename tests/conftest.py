@@ -36,6 +36,7 @@ SLOW = (
     "keep/test_enforcement.py",
     "logs/test_servers.py",
     "register/test_gdprbench.py",
+    "store/test_query_process.py",
     "server",
     "verify",
     "web",
