@@ -13,10 +13,11 @@ from avowal.errors import QueryError
 from avowal.policy.bounds import OPERATOR, OWN_USE, Bounds, Cell
 from avowal.store.columns import MEASURE_COLUMNS
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.store.query_process import QueryLimits, run_here
+from avowal.store.query_process import QueryLimits
 from avowal.use.own_query import QueryResult, SqlQuery, run_sql_query
 from avowal.use.purpose_view import RELATIONS, HiddenColumns, PurposeView
 from support.depth import by_depth
+from support.query_runner import run_here
 
 NOW = datetime(2026, 11, 22, 12)  # noqa: DTZ001  # UTC without a zone
 CROWD = 24

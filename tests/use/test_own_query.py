@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from avowal.errors import QueryError
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.store.query_process import QueryLimits, run_here, run_in_process
+from avowal.store.query_process import QueryLimits, run_in_process
 from avowal.use.own_query import QueryResult, QueryRunner, SqlQuery, run_sql_query
 from avowal.use.purpose_view import RELATIONS, HiddenColumns, PurposeView
 from support.depth import by_depth
 from support.errors import raises_code
+from support.query_runner import run_here
 from support.store_records import admitted_records, write_segment
 
 NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone

@@ -70,23 +70,9 @@ def run_in_process(question: Question, batches: Iterable[Batch], limits: QueryLi
                 "ask for fewer rows or a shorter period",
                 code="query-timeout",
             )
-        return _read_answer(data, limits)
+        return read_answer(data, limits)
     finally:
         _free_workers.release()
-
-
-def run_here(question: Question, batches: Iterable[Batch], limits: QueryLimits) -> QueryAnswer:
-    """Run a validated query as `run_in_process` does, but in this process and without limits: for tests."""
-    with query_worker.open_database(limits.memory_bytes) as connection:
-        opened: dict[str, list[int]] = {name: [] for name in question.relations}
-        for name, frame in batches:
-            opened[name].append(_create_file(frame))
-        for name, descriptors in opened.items():
-            query_worker.load_relation(connection, name, descriptors)
-        query_worker.lock_database(connection)
-        return _read_answer(
-            msgspec.msgpack.encode(query_worker.answer_question(connection, question)), limits
-        )
 
 
 @dataclass
@@ -115,7 +101,7 @@ class _Worker:
 
     def _send_file(self, name: str, content: bytes | pl.DataFrame) -> int:
         """Send a file in memory with its name; returns its size."""
-        descriptor = _create_file(content)
+        descriptor = create_file(content)
         try:
             socket.send_fds(self.connection, [name.encode()], [descriptor])
             return os.fstat(descriptor).st_size
@@ -168,7 +154,7 @@ def _find_python() -> str:
     return str(Path(sys.prefix, "bin", "python3"))
 
 
-def _create_file(content: bytes | pl.DataFrame) -> int:
+def create_file(content: bytes | pl.DataFrame) -> int:
     """Write bytes, or rows as Parquet, to a file in memory; returns its descriptor."""
     descriptor = os.memfd_create("query")
     with open(descriptor, "wb", closefd=False) as file:
@@ -179,7 +165,7 @@ def _create_file(content: bytes | pl.DataFrame) -> int:
     return descriptor
 
 
-def _read_answer(data: bytes, limits: QueryLimits) -> QueryAnswer:
+def read_answer(data: bytes, limits: QueryLimits) -> QueryAnswer:
     """Return what a process answered. Raises QueryError if it is a failure or no answer."""
     try:
         answer = msgspec.msgpack.decode(data, type=Answer | Failure)
