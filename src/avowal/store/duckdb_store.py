@@ -318,10 +318,10 @@ class DuckDBStore:
                 for first in range(0, (last or 0) + 1, BATCH_ROWS):
                     yield name, pl.DataFrame(cursor.sql(select(range(first, first + BATCH_ROWS))))
 
-    def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
+    def query_with_timeout(self, sql: str, timeout_seconds: float) -> ResultTable:
         """See Store."""
         with self._file.read() as cursor:
-            return query_with_timeout(cursor, views, sql, timeout_seconds)
+            return query_with_timeout(cursor, sql, timeout_seconds)
 
     def _have_valid_versions(self, records: pl.DataFrame, time_column: str) -> bool:
         return self._version_starts is None or have_valid_versions(

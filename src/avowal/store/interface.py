@@ -267,7 +267,7 @@ class Store(Protocol):
         ...
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> ResultTable:
-        """Run a query of our own with named parameters. A reader's SQL must go through `query_with_timeout`."""
+        """Run a query of our own with named parameters. A reader's SQL runs in another process."""
         ...
 
     def read_batches(
@@ -279,10 +279,10 @@ class Store(Protocol):
         """
         ...
 
-    def query_with_timeout(self, views: Mapping[str, str], sql: str, timeout_seconds: float) -> ResultTable:
-        """Run a reader's validated SQL over secure views.
+    def query_with_timeout(self, sql: str, timeout_seconds: float) -> ResultTable:
+        """Run a query of our own with a condition that somebody chose.
 
-        Raises QueryError if it fails or times out. The error reveals nothing about what is stored.
+        Raises QueryError if it fails or times out. The error tells nothing about what is stored.
         """
         ...
 

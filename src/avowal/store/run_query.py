@@ -1,4 +1,4 @@
-"""Run queries in DuckDB: our own, and a reader's, which have a time limit and errors that reveal nothing."""
+"""Run queries of our own in DuckDB; those with a condition that somebody chose have a time limit."""
 
 import threading
 from collections.abc import Mapping
@@ -36,12 +36,8 @@ def query_secure_views(
     return run_query(cursor, sql, parameters)
 
 
-def query_with_timeout(
-    cursor: duckdb.DuckDBPyConnection, views: Mapping[str, str], sql: str, timeout_seconds: float
-) -> ResultTable:
-    """Run a reader's SQL over secure views. Raises QueryError if it fails or times out."""
-    for name, select in views.items():
-        _create_secure_view(cursor, name, select)
+def query_with_timeout(cursor: duckdb.DuckDBPyConnection, sql: str, timeout_seconds: float) -> ResultTable:
+    """Run a query with a condition that somebody chose. Raises QueryError if it fails or times out."""
     timer = threading.Timer(timeout_seconds, cursor.interrupt)
     timer.start()
     try:

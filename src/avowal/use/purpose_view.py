@@ -136,7 +136,7 @@ class PurposeView:
         is returned if there are more. Raises QueryError if the condition fails or the query takes too long.
         """
         sql = self._sql.select_rows(relation, visitor_id, condition, columns, rows_max + 1)
-        return self.store.query_with_timeout({}, sql, timeout_seconds)
+        return self.store.query_with_timeout(sql, timeout_seconds)
 
     def read_records_between(self, relation: str, after: int, until: int, limit: int) -> ResultTable:
         """Return permitted records with numbers greater than `after` and at most `until`, in their order.
