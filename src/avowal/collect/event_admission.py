@@ -63,9 +63,12 @@ class EventAdmission:
         began = now - 1_000 * event.elapsed_ms
         if began < now - EVENT_AGE_MAX:
             raise EventDropError(EventDropReason.TOO_OLD)
-        action = self._find_filter(now, now).admit_action(event, client, compute_keys, now)
+        record_filter = self._find_filter(began, now)
+        if event.details is None:
+            return [record_filter.admit_script_view(event, client, compute_keys, now)]
+        action = self._find_filter(now, now).admit_action(event, event.details, client, compute_keys, now)
         try:
-            view = self._find_filter(began, now).admit_script_view(event, client, compute_keys, now)
+            view = record_filter.admit_script_view(event, client, compute_keys, now)
         except EventDropError:
             if action is None:
                 raise
@@ -119,6 +122,9 @@ class _RecordFilter:
             has("operating-system", "full"),
             has("device-kind", "full"),
         )
+        self._drop_reason = self._find_drop_reason("view-time")
+        self._drop_reason_of_bots = self._find_drop_reason("view-time", "bot")
+        self._permits_visitor_id = has("visitor-id", "day") or has("visitor-id", "full")
         self._cached_address_columns = BoundedCache(self._address_columns, CACHE_BYTES_MAX)
         self._cached_referrer_column = BoundedCache(self._referrer_column, CACHE_BYTES_MAX)
 
@@ -127,11 +133,8 @@ class _RecordFilter:
     ) -> JournalRow:
         """Return the journal row of the script view of an event. Raises EventDropError if it is not permitted."""
         _, browser, browser_version, system, system_version, kind, bot = parse_user_agent(client.user_agent)
-        needed = {"view-time", "bot"} if bot else {"view-time"}
-        if not needed <= self._rules.maximum_ages.keys():
-            raise EventDropError(EventDropReason.NOT_DECLARED)
-        if not all(self._has(category, "full") for category in needed):
-            raise EventDropError(EventDropReason.TOO_OLD)
+        if reason := self._drop_reason_of_bots if bot else self._drop_reason:
+            raise EventDropError(reason)
         host, path, query = parse_page_url(event.url)
         address, country = self._cached_address_columns(client.address)
         values = (host, path, query, browser, browser_version, system, system_version, kind)
@@ -161,15 +164,20 @@ class _RecordFilter:
             system,
             system_version,
             kind,
-            **self._details(event.details, PAGE_METRICS),
+            **(self._details(event.details, PAGE_METRICS) if event.details else {}),
         )
 
     def admit_action(
-        self, event: ScriptEvent, client: ClientIdentity, compute_keys: ComputeKeys, now: int
+        self,
+        event: ScriptEvent,
+        details: EventDetails,
+        client: ClientIdentity,
+        compute_keys: ComputeKeys,
+        now: int,
     ) -> JournalRow | None:
         """Return the journal row of what the visitor did; None if that is nothing, not permitted, or done by a bot."""
-        details = self._details(event.details, EVENT_COLUMNS)
-        if not details or not self._has("view-time", "full") or parse_user_agent(client.user_agent)[-1]:
+        columns = self._details(details, EVENT_COLUMNS)
+        if not columns or not self._has("view-time", "full") or parse_user_agent(client.user_agent)[-1]:
             return None
         host, path, _ = parse_page_url(event.url)
         keys = self._compute_keys(host, client, compute_keys, now, now)
@@ -181,8 +189,14 @@ class _RecordFilter:
             host=host if self._has("host", "full") else None,
             visitor_id=keys.visitor_id if keys else None,
             page_path=path if self._has("page-path", "full") else None,
-            **details,
+            **columns,
         )
+
+    def _find_drop_reason(self, *categories: str) -> EventDropReason | None:
+        """Return why a script view that needs some categories is dropped; None if it is not."""
+        if not self._rules.maximum_ages.keys() >= {*categories}:
+            return EventDropReason.NOT_DECLARED
+        return None if all(self._has(name, "full") for name in categories) else EventDropReason.TOO_OLD
 
     def _has(self, category: str, precision: str) -> bool:
         return (category, precision) in self._permitted
@@ -191,16 +205,17 @@ class _RecordFilter:
         self, host: str, client: ClientIdentity, compute_keys: ComputeKeys, record_time: int, now: int
     ) -> VisitorKeys | None:
         """Return the keys of the client at the time of a record; None if the terms do not permit any."""
-        if not (self._has("visitor-id", "day") or self._has("visitor-id", "full")):
+        if not self._permits_visitor_id:
             return None
-        state = CookieState(client.cookie_identifier, privacy_signal=False, can_be_set=False)
-        is_permitted = bool(state.value) and self._has("visitor-id", "full")
-        is_permitted = is_permitted and state.is_permitted(self._rules, from_microseconds(now).date())
+        is_permitted = False
+        if client.cookie_identifier and self._has("visitor-id", "full"):
+            state = CookieState(client.cookie_identifier, privacy_signal=False, can_be_set=False)
+            is_permitted = state.is_permitted(self._rules, from_microseconds(now).date())
         return compute_keys(host, client, record_time, now, cookie_key_permitted=is_permitted)
 
-    def _details(self, details: EventDetails | None, columns: Sequence[str]) -> dict[str, Any]:
+    def _details(self, details: EventDetails, columns: Sequence[str]) -> dict[str, Any]:
         """Return the permitted details that belong into some columns."""
-        admitted = admit_details(details, self._permitted) if details else {}
+        admitted = admit_details(details, self._permitted)
         return {name: value for name, value in admitted.items() if name in columns}
 
     def _address_columns(self, address: str) -> tuple[str | None, str | None]:

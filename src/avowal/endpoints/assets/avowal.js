@@ -22,7 +22,7 @@
   // Report how long the view has lasted, unless that was reported before and there is no event to report.
   function report(event) {
     var total = Math.round(seen + (since && now() - since));
-    if (!id || (total === reported && !event)) return;
+    if (!id || now() - began > 864e5 || (total === reported && !event)) return; // older ones are dropped
     reported = total;
     var body = JSON.stringify({
       script_view_token: id,
