@@ -167,4 +167,4 @@ def test_an_access_that_cannot_be_recorded_is_refused(site: Site) -> None:
     """If the register cannot record the access, no answer is given."""
     tamper(site, "CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'full'); END")
     result = site.avowal("query", SINGLE, "--purpose", "content", "--json")
-    assert (result.status, result.code, result.out) == (1, "store-unusable", "")
+    assert (result.status, result.code, result.out) == (1, "schema-mismatch", "")

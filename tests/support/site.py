@@ -223,11 +223,17 @@ def read_store(site: Site, tables: Sequence[str] = tuple(STORE_QUERIES)) -> dict
 
 
 def tamper(site: Site, *statements: str) -> None:
-    """Change the register's file as somebody with root could, without its triggers."""
-    with sqlite3.connect(site.data / "register.sqlite") as file:
-        triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for (name,) in triggers:
+    """Change the register's file as somebody with root could: its triggers are out of force meanwhile."""
+    with contextlib.closing(sqlite3.connect(site.data / "register.sqlite")) as file:
+        triggers = file.execute(
+            "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        for name, _, _ in triggers:
             file.execute(f"DROP TRIGGER {name}")
         for statement in statements:
             assert file.execute(statement).rowcount != 0, statement
-    file.close()
+        tables = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for _, table, sql in triggers:
+            if table in tables:
+                file.execute(sql)
+        file.commit()

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from importlib import resources
@@ -11,10 +12,14 @@ from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 from playwright.sync_api import ViewportSize, sync_playwright
 
-from avowal.verify.last_result import VerificationResult, read_last_result, record_result
+from avowal.register.register import open_register
+from avowal.store.duckdb_store import STORE_FILE
+from avowal.verify.last_result import VerificationResult, read_last_result, record_failure
 from avowal.web.policy_status import assign_topics
 from support.running_server import (
     TODAY,
@@ -244,7 +249,7 @@ def test_a_failed_verification_is_shown(server: RunningServer) -> None:
     """A failed verification is shown together with the time of the last one that passed."""
     path = server.site.data / "verified.json"
     saved = path.read_bytes()
-    record_result(server.site.data, TODAY + timedelta(hours=1), 0, passed=False)
+    record_failure(server.site.data, TODAY + timedelta(hours=1))
     try:
         assert (
             server.site.avowal("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
@@ -256,20 +261,29 @@ def test_a_failed_verification_is_shown(server: RunningServer) -> None:
         path.write_bytes(saved)
 
 
+def read_result(site: Site) -> VerificationResult:
+    """Return when a site was last verified."""
+    with closing(open_register(site.data, site.folder / "keys", store_file=STORE_FILE)) as register:
+        return read_last_result(site.data, register.sealer.authenticate)
+
+
 def test_verify_records_its_last_result(tmp_path: Path) -> None:
-    """`avowal verify` records whether it passed, and keeps the time of the last pass."""
+    """`avowal verify` records whether it passed, and keeps the time of the last pass; nobody else can write that."""
     site = Site(tmp_path).init()
-    assert read_last_result(site.data) == VerificationResult()
+    assert read_result(site) == VerificationResult()
     assert site.avowal("policy", "adopt").status == 0
     assert site.avowal("verify").status == 0
-    last_result = read_last_result(site.data)
+    last_result = read_result(site)
     assert (last_result.passed, last_result.entries) == (True, 1)
     tamper(site, "UPDATE publications SET terms_text = ''")
     assert site.avowal("verify").status == 1
-    failed = read_last_result(site.data)
+    failed = read_result(site)
     assert (failed.passed, failed.passed_at) == (False, last_result.passed_at)
+    forged = replace(failed, failed_at=None, passed_at=TODAY)
+    (site.data / "verified.json").write_bytes(msgspec.json.encode(forged))
+    assert not read_result(site).passed
     (site.data / "verified.json").write_text("{")
-    assert read_last_result(site.data) == VerificationResult()
+    assert read_result(site) == VerificationResult()
 
 
 def test_each_status_is_shown_at_its_section() -> None:

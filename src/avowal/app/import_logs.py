@@ -8,7 +8,7 @@ import msgspec
 
 from avowal.app.session import Session
 from avowal.collect.line_counts import LineCounts
-from avowal.ingest.importer import LogImporter
+from avowal.ingest.importer import LOG_KEY_FILE_NAME, LogImporter
 from avowal.ingest.log_import import FileImportReport, ProgressCallback
 from avowal.workspace.messages import CountRecords
 
@@ -36,6 +36,8 @@ def create_importer(
 
     Raises LogFormatError if the format is not valid.
     """
+    if allow_new_key and not (session.folder.keys_folder / LOG_KEY_FILE_NAME).exists():
+        session.register.known_keys.forget(LOG_KEY_FILE_NAME)
     return LogImporter(
         session.pipeline_factory,
         session.backend,

@@ -16,7 +16,8 @@ DEFAULT_POLICY_DATE = "2026-11-22"
 def create_folder(folder: Path, today: date) -> list[Path]:
     """Write the default settings and policy into a folder, and return the files.
 
-    The policy is in force from `today`. Raises RefusedError if one of the files exists; then nothing is written.
+    The policy is in force from `today`. Keys of data that was collected here before stay in use.
+    Raises RefusedError if one of the files exists; then nothing is written.
     """
     policy = {
         folder / "policy" / file.name: file.read_text(encoding="utf-8").replace(
@@ -36,5 +37,8 @@ def create_folder(folder: Path, today: date) -> list[Path]:
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    (folder / "keys").mkdir(mode=0o700, exist_ok=True)
+    earlier_keys, keys = folder / "data.keys", folder / "keys"
+    if earlier_keys.is_dir() and not keys.exists():
+        earlier_keys.rename(keys)
+    keys.mkdir(mode=0o700, exist_ok=True)
     return list(files)

@@ -19,13 +19,14 @@ from avowal.register.erasures import Erasure
 from avowal.register.release_requests import ReleaseRequest
 from avowal.sql_files import read_sql
 from avowal.store.columns import RELATIONS
-from avowal.store.interface import RemovedRecords, ResultTable
+from avowal.store.interface import OverdueRecords, RemovedRecords, ResultTable
 from avowal.store.query_process import QueryLimits
 from avowal.use.own_query import QueryResult, SqlQuery, is_revealing, run_sql_query
 from avowal.use.purpose_view import HiddenColumns, PurposeView
 from avowal.use.report_request import ReportRequest
 from avowal.use.reports import REPORTS, ReportResult, run_report
 from avowal.verify.checks import verify_store
+from avowal.verify.journals import check_journals
 from avowal.verify.verification import Verification
 from avowal.workspace.messages import AnyRequest
 
@@ -271,12 +272,24 @@ class ReadFeedBatch(OwnerRequest[FeedBatch], frozen=True):
 
 
 class VerifyStore(OwnerRequest[Verification], frozen=True):
-    """Verify what is stored: its schema, versions, consents and ages."""
+    """Verify what is stored: its schema, seal, versions, consents and ages."""
+
+    needs_consents: ClassVar[bool] = False
+    """They are applied once the schema is verified."""
 
     def answer(self, owner: FolderOwner) -> Verification:
-        """See OwnerRequest."""
-        overdue = owner.enforcer.find_overdue_records(owner.store, utc_now())
-        return verify_store(owner.store, owner.register, overdue, utc_now())
+        """See OwnerRequest. Raises StoreError if the store is damaged."""
+        now = utc_now()
+
+        def find_overdue() -> list[OverdueRecords]:
+            owner.enforcer.apply_consents(owner.store, now)
+            return owner.enforcer.find_overdue_records(owner.store, now)
+
+        verification = verify_store(owner.store, owner.register, find_overdue, now)
+        if any(finding.code == "store-schema-mismatch" for finding in verification.findings):
+            return verification
+        journals = check_journals(owner.folder.data_folder, owner.store, owner.register.stores)
+        return Verification([*verification.findings, *journals], checked=verification.checked)
 
 
 REQUEST_TYPES: tuple[type[AnyRequest], ...] = (

@@ -29,6 +29,7 @@ from avowal.config import Folder
 from avowal.disclose.feed import FeedProvider
 from avowal.disclose.workflow import ReleaseWorkflow
 from avowal.errors import RefusedError, TermsError
+from avowal.ingest.importer import LOG_KEY_FILE_NAME
 from avowal.ingest.pipeline_factory import PipelineFactory
 from avowal.keep.enforcement import PolicyEnforcer, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorSelector, parse_visitor_selector
@@ -134,13 +135,16 @@ def open_session(data_folder: Path | None, *, adopt_terms: bool = False) -> Iter
     """
     folder = find_folder(data_folder)
     with closing(open_register_of(folder, adopt_terms=adopt_terms)) as register:
+        register.known_keys.check(
+            LOG_KEY_FILE_NAME
+        )  # the import itself refuses to go on without the key of logs
         SaltFile(folder.keys_folder / SALTS_FILE_NAME).destroy_expired(utc_now())
 
         def create_owner(store: Store) -> FolderOwner:
             enforcer = PolicyEnforcer(register, visit_rules(folder))
             return FolderOwner(folder, register, enforcer, store, REQUEST_TYPES)
 
-        with closing(open_backend(folder, create_owner)) as backend:
+        with closing(open_backend(folder, create_owner, register.stores)) as backend:
             if isinstance(backend, FolderServer) and _needs_derivation(backend, folder):
                 backend.call(DeriveViews())
             yield Session(folder, register, backend)

@@ -9,7 +9,7 @@ import os
 import secrets
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -104,6 +104,8 @@ class JournalWriter:
     """Writes journals into a folder, one after the other. Use it from one thread at a time."""
 
     folder: Path
+    note_journal: Callable[[str], object] = lambda _: None
+    """Notes the name of a new journal, durably, before rows are written to it: then its loss is found."""
     _descriptor: int | None = None
     _end: int = 0
     _encoder: msgspec.json.Encoder = field(default_factory=msgspec.json.Encoder)
@@ -139,7 +141,8 @@ class JournalWriter:
                 _write(descriptor, JOURNAL_HEADER)
                 os.fsync(descriptor)
                 sync_folder(self.folder)
-            except OSError:
+                self.note_journal(path.stem)
+            except BaseException:
                 os.close(descriptor)
                 path.unlink(missing_ok=True)
                 raise
@@ -172,20 +175,44 @@ class Journal:
         """The unique name of the journal."""
         return self.path.stem
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether its header is not right, or there is anything after its first incomplete frame.
+
+        Only a last frame can be what a process left that was killed.
+        """
+        data = memoryview(read_private(self.path))
+        end = sum(_FRAME.size + len(payload) for payload in _read_frames(data)) + len(JOURNAL_HEADER)
+        if data[: len(JOURNAL_HEADER)] != JOURNAL_HEADER:
+            return True
+        if end + _FRAME.size > len(data):
+            return False
+        length, _ = _FRAME.unpack_from(data, end)
+        return bool(end + _FRAME.size + length < len(data))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no rows."""
+        return self.path.stat().st_size <= len(JOURNAL_HEADER)
+
     def read_rows(self) -> pl.DataFrame:
         """Return the rows, of `JOURNAL_SCHEMA`, up to the first incomplete frame."""
-        data, payloads = memoryview(read_private(self.path)), []
-        offset = len(JOURNAL_HEADER)
-        while offset + _FRAME.size <= len(data):
-            length, checksum = _FRAME.unpack_from(data, offset)
-            payload = data[offset + _FRAME.size : offset + _FRAME.size + length]
-            if len(payload) < length or zlib.crc32(payload) != checksum:
-                break
-            payloads.append(payload)
-            offset += _FRAME.size + length
+        payloads = list(_read_frames(memoryview(read_private(self.path))))
         if not payloads:
             return JOURNAL_SCHEMA.to_frame()
         return pl.read_ndjson(b"".join(payloads), schema=JOURNAL_SCHEMA)
+
+
+def _read_frames(data: memoryview) -> Iterator[memoryview]:
+    """Yield the payload of each frame up to the first incomplete one."""
+    offset = len(JOURNAL_HEADER)
+    while offset + _FRAME.size <= len(data):
+        length, checksum = _FRAME.unpack_from(data, offset)
+        payload = data[offset + _FRAME.size : offset + _FRAME.size + length]
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            return
+        yield payload
+        offset += _FRAME.size + length
 
 
 def list_journals(folder: Path) -> list[Journal]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from avowal.errors import StoreError
 
@@ -29,8 +29,24 @@ class Connection(sqlite3.Connection):
     """Whether a commit waits for the disk."""
     has_new_entries = False
     """Whether entries were appended to the ledger: it is signed when the transaction ends."""
+    new_entries = 0
+    """How many entries were appended."""
     has_erased = False
     """Whether something was erased: the log of writes (WAL) is truncated when the transaction ends."""
+    watched_schema: int | None = None
+    """The version of the schema under which its triggers sum up what a transaction changes; None without them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.sum_changes: dict[str, int] = {}
+        """What the transaction changes in the sum of the hashes of the rows of each table."""
+
+    def begin(self) -> None:
+        """Begin a transaction that keeps other writers waiting."""
+        self.has_new_entries = self.has_erased = False
+        self.new_entries = 0
+        self.sum_changes.clear()
+        self.execute("BEGIN IMMEDIATE")
 
     def erase(self, statement: str, parameters: Mapping[str, Any]) -> int:
         """Execute a statement that deletes or overwrites personal data; returns how many rows it changed.
@@ -41,6 +57,18 @@ class Connection(sqlite3.Connection):
         changed = self.execute(statement, parameters).rowcount
         self.has_erased = self.has_erased or changed > 0
         return changed
+
+
+class Sealer(Protocol):
+    """Seals the rows of a register, so that changes by others are found."""
+
+    def watch(self, connection: Connection) -> None:
+        """Let a connection sum up what its transactions change."""
+        ...
+
+    def seal(self, connection: Connection) -> Publish | None:
+        """Seal what a transaction changed; returns what publishes that after the commit, or None if nothing changed."""
+        ...
 
 
 class Database:
@@ -55,6 +83,8 @@ class Database:
         self.path = path
         self.sign_entries: Callable[[Connection], Publish] | None = None
         """Signs the ledger within a transaction that appended entries; set by the ledger."""
+        self.sealer: Sealer | None = None
+        """Seals the rows that a transaction changed; set by the register."""
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
         self._bursts: dict[Hashable, tuple[float, int]] = {}
@@ -90,17 +120,20 @@ class Database:
         disk, by the next transaction that waits for it. Raises StoreError if the file cannot be written.
         """
         started, is_durable = time.monotonic(), not self._continue_burst(burst_key)
-        connection, publish = self._take(), None
+        connection, publications = self._take(), list[Publish]()
         try:
             if connection.is_durable != is_durable:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
                 connection.is_durable = is_durable
-            connection.has_new_entries = connection.has_erased = False
-            connection.execute("BEGIN IMMEDIATE")
+            self._watch(connection)
+            connection.begin()
+            self._watch(connection)  # the schema can no longer be changed by others
             yield connection
             is_signing = connection.has_new_entries and is_durable and not self._batches
             if is_signing and self.sign_entries:
-                publish = self.sign_entries(connection)
+                publications.append(self.sign_entries(connection))
+            if self.sealer and (publish_seal := self.sealer.seal(connection)) and is_durable:
+                publications.append(publish_seal)
             self._unsigned = not is_signing and (self._unsigned or connection.has_new_entries)
             self._untruncated = self._untruncated or connection.has_erased
             connection.execute("COMMIT")
@@ -111,7 +144,7 @@ class Database:
         if is_durable and burst_key is not None:
             with self._lock:
                 self._bursts[burst_key] = started, 1
-        if publish:
+        for publish in publications:
             publish()
         if self._untruncated and not self._batches:
             self._truncate_wal()
@@ -137,6 +170,10 @@ class Database:
             yield snapshot
         finally:
             snapshot.close()
+
+    def _watch(self, connection: Connection) -> None:
+        if self.sealer:
+            self.sealer.watch(connection)
 
     def _settle(self) -> None:
         """Sign and truncate what earlier transactions left to be signed and truncated."""

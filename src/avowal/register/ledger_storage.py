@@ -56,6 +56,7 @@ def append_entries(
         values = {"body": body, "access_reader": access_reader, "access_salt": access_salt}
         numbers.append(connection.execute(SQL["insert_entry"], values).lastrowid)
     connection.has_new_entries = True
+    connection.new_entries += len(numbers)
     return int(numbers[0] or 0)
 
 
@@ -126,7 +127,9 @@ class Ledger(Repository):
         Raises StoreError if the key is lost: a signature with another key would prove nothing.
         """
         path = self._keys / LEDGER_KEY_FILE
-        if not path.exists() and self.last_checkpoint():
+        with self._database.read() as connection:
+            is_used = connection.execute(SQL["select_is_used"]).fetchone() == (1,)
+        if is_used and not path.exists():
             message = f"`{path}` is missing, which signs the ledger"
             raise StoreError(message, "restore it from its backup", code="key-missing")
         key = read_or_create_secret(path)
@@ -194,6 +197,9 @@ class Ledger(Repository):
                     return
             hashes = [hash_node(*hashes[first : first + 2]) for first in range(0, len(hashes) - 1, 2)]
             level += 1
+        with self._database.read() as connection:
+            if connection.execute(SQL["select_has_nodes_from"], {"level": level}).fetchone() == (1,):
+                yield "the ledger has nodes above its root"
 
     def _nodes(self, level: int) -> Iterator[tuple[int, bytes]]:
         with self._database.read() as connection:

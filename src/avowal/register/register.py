@@ -21,6 +21,7 @@ from avowal.register.consents import Consents
 from avowal.register.database import Connection, Database
 from avowal.register.erasures import Erasures
 from avowal.register.feeds import Feeds
+from avowal.register.known_keys import KnownKeys
 from avowal.register.ledger_storage import (
     LEDGER_KEY_FILE,
     Ledger,
@@ -40,7 +41,9 @@ from avowal.register.repository import parse_time, to_parameters
 from avowal.register.restrictions import Restrictions
 from avowal.register.retention_runs import RetentionRuns
 from avowal.register.schema import migrate, read_scripts
+from avowal.register.seal import RegisterSealer
 from avowal.register.statements import load_statements
+from avowal.register.stores import Stores
 from avowal.register.submissions import Submissions
 from avowal.submissions.encryption import SUBMISSION_KEYS_FILE, SubmissionCipher
 
@@ -149,6 +152,10 @@ class Register:
                 "if it is damaged, restore it from a backup, together with the data",
                 code="store-unusable",
             ) from None
+        self.sealer = RegisterSealer(lambda: self.ledger.signer.secret_key, keys_folder)
+        database.sealer = self.sealer
+        self.stores = Stores(database, self.sealer)
+        self.known_keys = KnownKeys(database, self.sealer, keys_folder)
 
     def close(self) -> None:
         """Sign what is not signed yet, and close the file."""
@@ -185,6 +192,16 @@ class Register:
         """Wait until no version is being published. What is published later takes effect after the call."""
         with lock_folder(self._path.parent, exclusive=False):
             pass
+
+    def check(self) -> None:
+        """Compare the register with what was published beside the key.
+
+        Raises ProofError if the ledger does not match its last checkpoint, or the register is an older copy.
+        """
+        self.ledger.check_last_checkpoint()
+        published_sequence = self.sealer.read_published_sequence()
+        with self.database.read() as connection:
+            self.sealer.check_age(self.sealer.read(connection), published_sequence)
 
     def data_version(self) -> int:
         """Return a number that changes with every write to the register. Only one thread may call this.
@@ -295,7 +312,7 @@ def open_register(folder: Path, keys_folder: Path, *, store_file: str, check_led
     register = Register(folder, keys_folder)
     try:
         if check_ledger:
-            register.ledger.check_last_checkpoint()
+            register.check()
     except BaseException:
         register.close()
         raise

@@ -2,13 +2,15 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import cache
 from importlib import resources
 
 from avowal.errors import StoreError
 from avowal.register.database import Database
 
-APPLICATION_ID = 0x41564F57
-"""Marks the file as a register (`PRAGMA application_id`): files of earlier builds have none."""
+APPLICATION_ID = 0x41564F58
+"""Marks the file as a register (`PRAGMA application_id`): files of earlier builds have none, or another."""
 
 _PACKAGE = resources.files("avowal.register")
 
@@ -48,9 +50,26 @@ def migrate(database: Database, scripts: Sequence[str]) -> None:
 
 
 def read_schema_items(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
-    """Return the kind, name and SQL of each table, index and trigger."""
-    rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
-    return frozenset((kind, name, " ".join((text or "").split())) for kind, name, text in rows)
+    """Return the kind, name and SQL of each table, view, index and trigger, and the numbers that mark the file."""
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    marks = ("application_id", "user_version")
+    rows += [("pragma", name, connection.execute(f"PRAGMA {name}").fetchone()) for name in marks]
+    return frozenset((kind, name, " ".join(str(text).split())) for kind, name, text in rows)
+
+
+def create_declared_schema() -> sqlite3.Connection:
+    """Return an empty register in memory."""
+    fresh = sqlite3.connect(":memory:")
+    for number, script in enumerate(read_scripts(), 1):
+        fresh.executescript(f"{script}\nPRAGMA user_version = {number};")
+    return fresh
+
+
+@cache
+def read_declared_items() -> frozenset[tuple[str, str, str]]:
+    """Return the items of a register as `sql/schema.sql` and the migrations declare it."""
+    with closing(create_declared_schema()) as fresh:
+        return read_schema_items(fresh)
 
 
 def split_statements(script: str) -> Iterator[str]:

@@ -231,6 +231,23 @@ class Submissions(Repository):
             categories = sorted({fields[field].category for field in values})
             return record_correction(connection, reference, categories, channel, now)
 
+    def find_unreadable(self) -> Iterator[str]:
+        """Yield a sentence for each value or file that cannot be decrypted."""
+        with self._database.read() as connection:
+            fields = connection.execute(SQL["select_all_fields"]).fetchall()
+        for reference, *row in fields:
+            stored = _StoredField(*row)
+            try:
+                value = self._cipher.decrypt(stored.ciphertext, reference, stored.field)
+                if stored.file_name:
+                    for _ in decrypt_file(self.folder / stored.file_name, bytes.fromhex(value["key"])):
+                        pass
+            except FileNotFoundError:
+                yield f"the file of field `{stored.field}` of submission {reference} is missing"
+            except (StoreError, OSError, ValueError) as error:
+                reason = error.message if isinstance(error, StoreError) else type(error).__name__
+                yield f"field `{stored.field}` of submission {reference} cannot be opened: {reason}"
+
     def rotate_key(self) -> int:
         """Encrypt every value with a new key, and delete the keys before; returns how many values there are."""
         with self._database.transaction() as connection:

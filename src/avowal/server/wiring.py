@@ -48,7 +48,7 @@ def build_endpoints(
     status = PolicyStatus(
         register,
         lambda since: session.call(CountRecordsSince(since)),
-        partial(read_last_result, folder.data_folder),
+        partial(read_last_result, folder.data_folder, register.sealer.authenticate),
     )
     policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical_url=home_url), status)
     proxies = TrustedProxies.parse(settings.serve.trusted_proxies, settings.serve.client_address_header)

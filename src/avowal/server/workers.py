@@ -100,7 +100,8 @@ def _build_event_writer(session: Session, visitor_keys: VisitorKeyFactory) -> Ev
     current_admission = CurrentAdmission(
         session.register.data_version, session.admission_rules, countries.find_country if countries else None
     )
-    return EventWriter(current_admission, visitor_keys, JournalWriter(folder.data_folder / JOURNALS_FOLDER))
+    journal_writer = JournalWriter(folder.data_folder / JOURNALS_FOLDER, session.register.stores.note_journal)
+    return EventWriter(current_admission, visitor_keys, journal_writer)
 
 
 def _build_background_worker(

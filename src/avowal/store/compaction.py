@@ -10,7 +10,9 @@ from typing import BinaryIO
 
 import duckdb
 
+from avowal.store.interface import StoreRegistry
 from avowal.store.sql_builder import compose, identifier, literal
+from avowal.store.store_seal import write_seal
 
 EXTENSION_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -41,7 +43,7 @@ def remove_remains(path: Path) -> None:
         remains.with_name(f"{remains.name}.wal").unlink(missing_ok=True)
 
 
-def write_compacted_file(source: BinaryIO, path: Path) -> Path:
+def write_compacted_file(source: BinaryIO, path: Path, registry: StoreRegistry | None) -> Path:
     """Write the live data of the store's file at `path` into a new file; returns that file, which is on disk.
 
     `source` is the store's file, to which nobody may write meanwhile; it has to be without a write-ahead log. The store
@@ -64,7 +66,11 @@ def write_compacted_file(source: BinaryIO, path: Path) -> Path:
             copy = compose("COPY FROM DATABASE old TO {catalogue}", catalogue=identifier(catalogue))
             fresh.execute(copy.text)
             fresh.execute("DETACH old")
+            fresh.execute("BEGIN")
             fresh.execute("UPDATE compaction_state SET is_due = false")
+            if registry:
+                write_seal(fresh, registry)
+            fresh.execute("COMMIT")
             fresh.execute("CHECKPOINT")
         with new.open("rb") as file:
             os.fsync(file.fileno())

@@ -36,6 +36,7 @@ from avowal.store.interface import (
     RemovedRecords,
     ResultTable,
     RetentionAction,
+    StoreRegistry,
     VersionStarts,
     VisitRules,
 )
@@ -44,15 +45,16 @@ from avowal.store.load_state import (
     find_load_position,
     have_valid_versions,
     number_requests,
-    read_journals,
+    record_journals,
     record_load,
     remove_provisional_line,
     version_mismatch_error,
 )
-from avowal.store.migrations import migrate, read_migrations, read_schema
+from avowal.store.migrations import read_migrations, read_schema
 from avowal.store.run_query import execute_statements, query_secure_views, query_with_timeout, run_query
 from avowal.store.sql_builder import compose, identifier
 from avowal.store.store_file import StoreFile
+from avowal.store.store_seal import find_changed_tables
 
 STORE_FILE = "avowal.duckdb"
 LONGEST_VISITOR_DAY = timedelta(hours=25)
@@ -72,17 +74,24 @@ class DuckDBStore:
     Rows are loaded as Arrow streams; temporary data goes into the data folder.
     """
 
-    def __init__(self, folder: Path, memory_limit: str, version_starts: VersionStarts | None = None) -> None:
-        """Open the store of a data folder, and create it if there is none.
+    def __init__(
+        self,
+        folder: Path,
+        memory_limit: str,
+        version_starts: VersionStarts | None = None,
+        registry: StoreRegistry | None = None,
+    ) -> None:
+        """Open the store of a data folder, and create it if there is none and the registry knows none.
 
         Whatever is loaded is checked against `version_starts`; None, for a store without a register, checks nothing.
 
-        Raises StoreError if the file cannot be opened, or was made by a newer version or an earlier build.
+        Raises StoreError if the file cannot be opened, was made by a newer version or an earlier build, or is not the
+        store that the registry knows.
         """
-        self._file = StoreFile(folder / STORE_FILE, memory_limit)
+        self._file = StoreFile(folder / STORE_FILE, memory_limit, registry)
         self._version_starts = version_starts
         try:
-            migrate(self._write, read_schema(), read_migrations())
+            self._file.prepare(read_schema(), read_migrations())
         except BaseException:
             self._file.close()
             raise
@@ -123,18 +132,7 @@ class DuckDBStore:
     def load_journals(self, journals: Sequence[Journal]) -> list[Journal]:
         """See Store."""
         with self._write() as cursor:
-            loaded_names = {
-                name for (name,) in cursor.execute("SELECT journal_name FROM loaded_journals").fetchall()
-            }
-            existing = {journal.name for journal in journals}
-            new_journals = [journal for journal in journals if journal.name not in loaded_names]
-            frames, refused = read_journals(new_journals, self._have_valid_versions)
-            cursor.executemany(
-                "DELETE FROM loaded_journals WHERE journal_name = ?",
-                [[name] for name in loaded_names - existing] or [[""]],
-            )
-            for name in existing - loaded_names - {journal.name for journal in refused}:
-                cursor.execute("INSERT INTO loaded_journals VALUES (?)", [name])
+            frames, refused = record_journals(cursor, journals, self._have_valid_versions)
             rows = pl.concat(frames) if frames else JOURNAL_SCHEMA.to_frame()
             if len(rows):
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
@@ -154,6 +152,10 @@ class DuckDBStore:
                 cursor.unregister("new_script_views")
                 cursor.unregister("new_events")
         return refused
+
+    def loaded_journals(self) -> set[str]:
+        """See Store."""
+        return {name for (name,) in self._read("SELECT journal_name FROM loaded_journals", {}).rows}
 
     def consent_cursor(self) -> ConsentCursor:
         """See Store."""
@@ -290,6 +292,11 @@ class DuckDBStore:
         """See Store."""
         sql = "SELECT offset_bytes, length_bytes, reason, shape FROM unparsable_lines WHERE log_id = $log_id"
         return [UnparsableLine(*row) for row in self._read(sql, {"log_id": log_id}).rows]
+
+    def find_changed_tables(self) -> list[str]:
+        """See Store."""
+        with self._file.read() as cursor:
+            return find_changed_tables(cursor, self._file.registry) if self._file.registry else []
 
     def record_counts(self) -> RecordCounts:
         """See Store."""

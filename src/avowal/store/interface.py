@@ -1,6 +1,6 @@
 """The store of requests, script views, events, views and visits: what it promises, and the types it exchanges."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -144,6 +144,44 @@ class ResultTable(msgspec.Struct, frozen=True):
         return ResultTable(self.columns, msgspec.to_builtins(self.rows))
 
 
+class StoreVersion(msgspec.Struct, frozen=True):
+    """Which store a file has, and how often it was changed."""
+
+    store_id: str
+    generation: int
+
+
+class StoreRegistry(Protocol):
+    """Knows which store a folder has, how new it is, and which journals wait for it.
+
+    So another store, an older copy of it, and a journal that was lost are found.
+    """
+
+    def known_version(self) -> StoreVersion | None:
+        """Return the version that was noted last; None before the first store."""
+        ...
+
+    def note_version(self, version: StoreVersion) -> None:
+        """Note that a change is durable. An older version than the one that was noted changes nothing."""
+        ...
+
+    def note_journal(self, name: str) -> None:
+        """Note a journal, durably, before rows are written to it."""
+        ...
+
+    def noted_journals(self) -> set[str]:
+        """Return the names of the journals that wait until they are loaded."""
+        ...
+
+    def forget_journals(self, names: Collection[str]) -> None:
+        """Forget journals that are loaded, and whose files are removed."""
+        ...
+
+    def authenticate(self, data: bytes) -> bytes:
+        """Return a code of data that nobody can compute without the key of the folder."""
+        ...
+
+
 class QueryFunction(Protocol):
     """Runs SQL with named parameters."""
 
@@ -179,6 +217,10 @@ class Store(Protocol):
 
         The names of journals that are not given any more are deleted, so their files must not exist any more.
         """
+        ...
+
+    def loaded_journals(self) -> set[str]:
+        """Return the names of the journals that were loaded, as far as they were not deleted."""
         ...
 
     def consent_cursor(self) -> ConsentCursor:
@@ -260,6 +302,13 @@ class Store(Protocol):
 
     def unparsable_lines(self, log_id: str) -> list[UnparsableLine]:
         """Return the places of the lines of a log that could not be parsed."""
+        ...
+
+    def find_changed_tables(self) -> list[str]:
+        """Read everything, and return the tables that do not hold what was sealed at the last change.
+
+        Raises StoreError (`store-damaged`) if something cannot be read.
+        """
         ...
 
     def record_counts(self) -> RecordCounts:

@@ -61,6 +61,25 @@ def read_journals(
     return frames, refused
 
 
+def record_journals(
+    cursor: duckdb.DuckDBPyConnection,
+    journals: Sequence[Journal],
+    have_valid_versions: Callable[[pl.DataFrame, str], bool],
+) -> tuple[list[pl.DataFrame], list[Journal]]:
+    """Record journals as loaded, and forget those that are not given any more; returns as `read_journals` does."""
+    loaded_names = {name for (name,) in cursor.execute("SELECT journal_name FROM loaded_journals").fetchall()}
+    existing = {journal.name for journal in journals}
+    new_journals = [journal for journal in journals if journal.name not in loaded_names]
+    frames, refused = read_journals(new_journals, have_valid_versions)
+    cursor.executemany(
+        "DELETE FROM loaded_journals WHERE journal_name = ?",
+        [[name] for name in loaded_names - existing] or [[""]],
+    )
+    for name in existing - loaded_names - {journal.name for journal in refused}:
+        cursor.execute("INSERT INTO loaded_journals VALUES (?)", [name])
+    return frames, refused
+
+
 def version_mismatch_error(what: str) -> StoreError:
     """Return the error of records that name another version than the one that was in force at their time."""
     return StoreError(

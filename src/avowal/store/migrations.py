@@ -45,7 +45,7 @@ def migrate(transaction: Transaction, schema: str, migrations: Sequence[str]) ->
     """
     newest = 1 + len(migrations)
     with transaction() as cursor:
-        applied = _last_applied(cursor)
+        applied = last_applied(cursor)
         if applied == 0:
             cursor.execute(schema)
             _record(cursor, newest)
@@ -62,7 +62,7 @@ def migrate(transaction: Transaction, schema: str, migrations: Sequence[str]) ->
             _record(cursor, number)
 
 
-def _last_applied(cursor: duckdb.DuckDBPyConnection) -> int:
+def last_applied(cursor: duckdb.DuckDBPyConnection) -> int:
     """Return the number of the last migration that was applied; 0 if the store is empty."""
     rows = cursor.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()
     tables = {name for (name,) in rows}
@@ -75,6 +75,12 @@ def _last_applied(cursor: duckdb.DuckDBPyConnection) -> int:
             code="earlier-store",
         )
     ((number,),) = cursor.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchall()
+    if number == 0:
+        raise StoreError(
+            "the store does not say which schema it has",
+            "put back the newest `avowal.duckdb` of this folder, with its `.wal`",
+            code="store-damaged",
+        )
     return int(number)
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +12,9 @@ import duckdb
 from avowal.atomic_files import sync_folder
 from avowal.errors import StoreError
 from avowal.store.compaction import EXTENSION_SETTINGS, ReadWriteLock, remove_remains, write_compacted_file
+from avowal.store.interface import StoreRegistry
+from avowal.store.migrations import last_applied, migrate
+from avowal.store.store_seal import check_seal, find_known_version, write_seal
 
 SPILL_FOLDER = "spill"
 CHECKPOINT_THRESHOLD = "256MB"
@@ -29,8 +32,14 @@ class StoreFile:
     read and write; those who write do so one after the other.
     """
 
-    def __init__(self, path: Path, memory_limit: str) -> None:
-        """Open the file, and create it if there is none. Raises StoreError if it cannot be opened."""
+    def __init__(self, path: Path, memory_limit: str, registry: StoreRegistry | None) -> None:
+        """Open the file, and create it if there is none and the registry knows none.
+
+        Raises StoreError if it cannot be opened, or is not the store that the registry knows. Without a registry, the
+        store is not sealed.
+        """
+        self.registry = registry
+        self._known = find_known_version(path, registry)
         self._path = path
         self._memory_limit = memory_limit
         remove_remains(path)
@@ -63,6 +72,16 @@ class StoreFile:
         connection.execute("SET lock_configuration = true")
         return connection
 
+    def prepare(self, schema: str, migrations: Sequence[str]) -> None:
+        """Check the seal, and bring the file to the newest schema. Raises StoreError if that is not possible."""
+        if applied := last_applied(self._connection):
+            check_seal(self._connection, self.registry, self._known)
+        if applied != 1 + len(migrations):
+            migrate(self.write, schema, migrations)
+        elif self.registry and self._known is None:
+            with self.write():
+                pass  # seals it
+
     def close(self) -> None:
         """Close the file once nobody writes."""
         with self._write_lock:
@@ -76,15 +95,23 @@ class StoreFile:
 
     @contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open a transaction, and commit it at the end or roll it back on an error."""
+        """Open a transaction; at the end seal and commit it, or roll it back on an error.
+
+        The new version is noted after the commit: the store may be ahead of what its registry knows, never behind.
+        """
+        version = None
         with self._write_lock, self._connection.cursor() as cursor:
             cursor.execute("BEGIN")
             try:
                 yield cursor
+                if self.registry:
+                    version = write_seal(cursor, self.registry)
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
+        if self.registry and version:
+            self.registry.note_version(version)
 
     @property
     def is_compacting(self) -> bool:
@@ -105,7 +132,7 @@ class StoreFile:
             new: Path | None = None
             with self._path.open("rb") as source:
                 try:
-                    new = write_compacted_file(source, self._path)
+                    new = write_compacted_file(source, self._path, self.registry)
                 finally:
                     with self._lock.exclusive(READER_PATIENCE_SECONDS if new else 0.0):
                         self._reopen(source, new)

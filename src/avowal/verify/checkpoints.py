@@ -25,6 +25,10 @@ def check_checkpoints(state: RegisterState) -> Iterator[Finding]:
     size = ledger.count_entries()
     if size and not notes:
         yield Finding("checkpoint-missing", "the ledger has entries, but no checkpoint was ever signed")
+    elif (
+        len(notes) > 1 and state.last_checkpoint is None
+    ):  # the first may wait for the next command after a kill
+        yield Finding("checkpoint-missing", "the last checkpoint, beside the key, is missing")
     for name, note in notes:
         try:
             checkpoint = verify_checkpoint(note, ledger.signer.verifier)

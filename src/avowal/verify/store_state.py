@@ -25,8 +25,12 @@ class StoreState:
     """When the submissions of each version arrived."""
     raised_rows: Sequence[Mapping[str, Any]]
     """The answer to the statement `consent_governing`."""
-    schema_rows: Sequence[Sequence[str]]
-    """The answer to the statement `store_schema`."""
+    column_count: int
+    """How many columns the tables have."""
+    sequence_rows: Sequence[Mapping[str, Any]]
+    """The answer to the statement `sequences`."""
+    changed_tables: Sequence[str]
+    """The tables that do not hold what was sealed."""
     consented_governing: Mapping[int, int]
     """The governing number to which each visitor consented."""
     overdue: Sequence[OverdueRecords]
@@ -47,7 +51,9 @@ def read_store_state(
         store.query(SQL["derived_versions"], {}).to_dicts(),
         submission_periods,
         store.query(SQL["consent_governing"], {}).to_dicts(),
-        store.query(SQL["store_schema"], {}).rows,
+        store.query(SQL["column_count"], {}).rows[0][0],
+        store.query(SQL["sequences"], {}).to_dicts(),
+        store.find_changed_tables(),
         consented_governing,
         overdue,
     )

@@ -1,4 +1,4 @@
-"""Check what is stored: the versions that records name, what governs them, and their age."""
+"""Check what is stored: that it was not changed, the versions that records name, what governs them, and their age."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -7,6 +7,15 @@ import msgspec
 
 from avowal.verify.store_state import StoreState
 from avowal.verify.verification import Finding
+
+
+def check_store_seal(state: StoreState) -> Iterator[Finding]:
+    """Check that each table holds what was sealed, and that no sequence gives a number again."""
+    for table in state.changed_tables:
+        yield Finding("store-rows-mismatch", f"`{table}` does not hold what Avowal last wrote into it")
+    for row in state.sequence_rows:
+        if row["last_value"] < (row["greatest_taken"] or 0):
+            yield Finding("store-rows-mismatch", f"`{row['sequence_name']}` would give numbers a second time")
 
 
 def check_versions(state: StoreState) -> Iterator[Finding]:

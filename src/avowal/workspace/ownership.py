@@ -10,7 +10,7 @@ from typing import IO
 from avowal.config import Folder
 from avowal.errors import StoreError
 from avowal.private_files import open_private
-from avowal.store.interface import Store
+from avowal.store.interface import Store, StoreRegistry
 from avowal.workspace.client import FolderClient
 from avowal.workspace.layout import LOCK_FILE, SEGMENTS_FOLDER
 from avowal.workspace.messages import RequestHandler
@@ -22,11 +22,11 @@ WAIT_SECONDS = 10.0
 
 
 def open_backend(
-    folder: Folder, create_handler: Callable[[Store], RequestHandler]
+    folder: Folder, create_handler: Callable[[Store], RequestHandler], registry: StoreRegistry | None = None
 ) -> FolderServer | FolderClient:
     """Own the folder, or connect to the process that owns it; the folder is made if it does not exist.
 
-    Raises StoreError if the process that owns it does not answer.
+    `registry` knows its store. Raises StoreError if the process that owns it does not answer.
     """
     folder.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     deadline = time.monotonic() + WAIT_SECONDS
@@ -44,7 +44,7 @@ def open_backend(
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()
-            return _own(folder, lock, create_handler)
+            return _own(folder, lock, create_handler, registry)
         with suppress(OSError):
             return FolderClient(connect(folder.data_folder), folder.data_folder / SEGMENTS_FOLDER, owner_pid)
         if time.monotonic() > deadline:
@@ -56,9 +56,14 @@ def open_backend(
         time.sleep(0.05)
 
 
-def _own(folder: Folder, lock: IO[str], create_handler: Callable[[Store], RequestHandler]) -> FolderServer:
+def _own(
+    folder: Folder,
+    lock: IO[str],
+    create_handler: Callable[[Store], RequestHandler],
+    registry: StoreRegistry | None,
+) -> FolderServer:
     try:
-        return FolderServer(folder, lock, create_handler)
+        return FolderServer(folder, lock, create_handler, registry)
     except BaseException:
         lock.close()
         raise

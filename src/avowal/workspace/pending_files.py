@@ -10,7 +10,7 @@ from avowal.collect.journal import Journal, list_journals
 from avowal.collect.segment import SegmentFile, list_segments
 from avowal.errors import StoreError
 from avowal.private_files import check_private_files
-from avowal.store.interface import LoadResult, Store
+from avowal.store.interface import LoadResult, Store, StoreRegistry
 from avowal.store.load_state import version_mismatch_error
 from avowal.workspace.layout import JOURNALS_FOLDER, SEGMENTS_FOLDER
 
@@ -21,10 +21,11 @@ SEGMENTS_PER_LOAD_MAX = 100
 class PendingFiles:
     """The files of one data folder that are not loaded yet. A file is removed once what it holds is durable."""
 
-    def __init__(self, data_folder: Path, store: Store) -> None:
+    def __init__(self, data_folder: Path, store: Store, registry: StoreRegistry | None = None) -> None:
         self._segments_folder = data_folder / SEGMENTS_FOLDER
         self._journals_folder = data_folder / JOURNALS_FOLDER
         self._store = store
+        self._registry = registry
         self._loading = threading.Lock()
 
     def recover(self) -> tuple[int, bool]:
@@ -32,6 +33,9 @@ class PendingFiles:
 
         Returns how many lines of logs that recovered, and whether anything else was loaded.
         """
+        if self._registry:
+            # An owner that was killed may have removed files, and not have forgotten them.
+            self._registry.forget_journals(self._registry.noted_journals() & self._store.loaded_journals())
         lines = sum(
             self._load_left_segment(segment_file) for segment_file in list_segments(self._segments_folder)
         )
@@ -47,11 +51,20 @@ class PendingFiles:
         return bool(journals or segments)
 
     def _load_journals(self, journals: Sequence[Journal]) -> None:
-        """Load journals. One that is refused stays where it is, and StoreError is raised once the others are loaded."""
+        """Load journals. One that is refused stays where it is, and StoreError is raised once the others are loaded.
+
+        So does one that is damaged, or that nobody noted: `avowal verify` finds it.
+        """
+        if self._registry:
+            noted = self._registry.noted_journals() | self._store.loaded_journals()
+            journals = [journal for journal in journals if journal.name in noted]
+        journals = [journal for journal in journals if not journal.is_damaged]
         refused = self._store.load_journals(journals)
-        for journal in journals:
-            if journal not in refused:
-                journal.path.unlink(missing_ok=True)
+        loaded = [journal for journal in journals if journal not in refused]
+        for journal in loaded:
+            journal.path.unlink(missing_ok=True)
+        if self._registry:
+            self._registry.forget_journals([journal.name for journal in loaded])
         if refused:
             raise version_mismatch_error(f"`{refused[0].path}`")
 

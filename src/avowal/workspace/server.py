@@ -16,7 +16,7 @@ from avowal.collect.segment import Segment
 from avowal.config import Folder
 from avowal.errors import StoreError
 from avowal.store.duckdb_store import DuckDBStore
-from avowal.store.interface import LoadResult, Store
+from avowal.store.interface import LoadResult, Store, StoreRegistry
 from avowal.workspace.claims import LogClaimant, LogClaims
 from avowal.workspace.layout import SOCKET_FILE
 from avowal.workspace.messages import (
@@ -49,14 +49,19 @@ class FolderServer:
     is_owner = True
 
     def __init__(
-        self, folder: Folder, lock: IO[str], create_handler: Callable[[Store], RequestHandler]
+        self,
+        folder: Folder,
+        lock: IO[str],
+        create_handler: Callable[[Store], RequestHandler],
+        registry: StoreRegistry | None = None,
     ) -> None:
         """Open the store, load what an earlier owner left, and listen. `lock` is held until the folder is closed."""
         self._lock = lock
         self._claims = LogClaims()
-        self.store = DuckDBStore(folder.data_folder, folder.settings.store.memory_limit, self._version_starts)
+        memory_limit = folder.settings.store.memory_limit
+        self.store = DuckDBStore(folder.data_folder, memory_limit, self._version_starts, registry)
         try:
-            self.pending_files = PendingFiles(folder.data_folder, self.store)
+            self.pending_files = PendingFiles(folder.data_folder, self.store, registry)
             self._handler = create_handler(self.store)
             self._decoder = create_request_decoder(self._handler.request_types)
             self.recovered_lines, has_arrivals = self.pending_files.recover()

@@ -36,6 +36,9 @@ SELECT CAST(hash AS BLOB) FROM nodes WHERE level = :level AND position = :positi
 -- name: select_nodes_of_level
 SELECT position, CAST(hash AS BLOB) FROM nodes WHERE level = :level ORDER BY position;
 
+-- name: select_has_nodes_from
+SELECT EXISTS (SELECT 1 FROM nodes WHERE level >= :level);
+
 -- name: select_hashes_between
 SELECT CAST(hash AS BLOB) FROM nodes
 WHERE level = :level AND position >= :first AND position < :end ORDER BY position;
@@ -57,3 +60,6 @@ SELECT note FROM checkpoints ORDER BY size;
 
 -- name: select_last_checkpoint
 SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1;
+
+-- name: select_is_used
+SELECT EXISTS (SELECT 1 FROM checkpoints) OR EXISTS (SELECT 1 FROM seals);

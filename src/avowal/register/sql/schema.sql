@@ -5,7 +5,7 @@
 -- The ledger: its entries in their order, the nodes of their tree, and the signed checkpoints.
 -- Leaf hashes are the nodes of level 0. `access_reader` and `access_salt` open the commitment of a `data-accessed` entry.
 
-PRAGMA application_id = 1096175447; -- `AVOW`
+PRAGMA application_id = 1096175448; -- `AVOX`
 
 CREATE TABLE entries (
     entry         INTEGER PRIMARY KEY CHECK (entry >= 0),
@@ -24,6 +24,30 @@ CREATE TABLE nodes (
 CREATE TABLE checkpoints (
     size INTEGER PRIMARY KEY CHECK (size >= 1),
     note TEXT NOT NULL
+);
+
+-- Binds the rows of all other tables except `nodes`: the encrypted sums of their hashes (L9 in `docs/spec/ledger.md`).
+CREATE TABLE seals (
+    seal   INTEGER PRIMARY KEY CHECK (seal = 1),
+    sealed BLOB NOT NULL
+);
+
+-- The store of the folder, and its newest version that is known to be durable: it may be newer, never older.
+CREATE TABLE stores (
+    store      INTEGER PRIMARY KEY CHECK (store = 1),
+    store_id   TEXT NOT NULL CHECK (length(store_id) = 32),
+    generation INTEGER NOT NULL CHECK (generation >= 1)
+);
+
+-- Journals that are not loaded into the store yet.
+CREATE TABLE journals (
+    name TEXT PRIMARY KEY CHECK (length(name) = 32)
+);
+
+-- Keys in `keys/` that were used. A fingerprint is a code that needs the ledger's key.
+CREATE TABLE known_keys (
+    name        TEXT PRIMARY KEY,
+    fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32)
 );
 
 -- Versions of the terms. A withdrawn version leaves its number free for the next one.

@@ -56,6 +56,10 @@ ORDER BY submission;
 SELECT submission_field, field, category, ciphertext, file_name FROM submission_fields
 WHERE submission = (SELECT submission FROM submissions WHERE reference = :reference) ORDER BY submission_field;
 
+-- name: select_all_fields
+SELECT reference, submission_field, field, category, ciphertext, file_name
+FROM submission_fields JOIN submissions USING (submission) ORDER BY submission_field;
+
 -- name: select_any_field
 SELECT 1 FROM submission_fields LIMIT 1;
 

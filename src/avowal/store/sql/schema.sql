@@ -2,6 +2,12 @@
 -- terms did not admit a value, or that it is unknown. `version` is the version of the terms that a row was collected
 -- under and never changes; `governing` is the version that governs it now. `load_number` is the load that a row came in.
 
+-- Which store this is, how new it is, and what the other tables hold, as JSON; with a code that needs the folder's key.
+CREATE TABLE store_seal (
+    sealed                   VARCHAR NOT NULL,
+    code                     BLOB NOT NULL
+);
+
 CREATE SEQUENCE load_numbers;
 
 -- Closed lists are types of their own: they load faster than a CHECK and are as strict.

@@ -73,3 +73,16 @@ SELECT entry, CAST(salt AS BLOB), selector_kind, selector_value, settings FROM r
 SELECT reference, form, visitor, recorded_at, source, keep_until, objected_purposes, allows_automated_decisions,
        allowed_readers, allowed_recipients
 FROM submissions;
+
+-- name: absences
+-- The entries of whom nothing is left in the register, by the code of the finding.
+SELECT 'consent-mismatch', entry FROM consents LEFT JOIN consent_subjects USING (consent) WHERE salt IS NULL
+UNION ALL
+SELECT 'authorisation-mismatch', entry
+FROM authorisations LEFT JOIN authorisation_subjects USING (authorisation) WHERE salt IS NULL
+UNION ALL
+SELECT 'release-request-mismatch', release_requests.entry
+FROM release_requests JOIN releases USING (reference) LEFT JOIN release_request_subjects USING (release_request)
+WHERE salt IS NULL
+UNION ALL
+SELECT DISTINCT 'release-mismatch', entry FROM releases JOIN release_subjects USING (release) WHERE visitor IS NULL;
