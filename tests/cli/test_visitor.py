@@ -1,6 +1,7 @@
 """`avowal visitor show`, `export` and `erase`: the rights of one visitor."""
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from avowal.register.register import open_register
+from avowal.store.duckdb_store import STORE_FILE
 from support.site import CHROME, Site, line
 from support.visitors import ANN, BEN, NOON, PERIOD, site_with_two_visitors
 
@@ -187,11 +190,8 @@ def test_an_address_of_several_visitors_is_refused(site: Site) -> None:
 
 def test_an_interrupted_erasure_is_completed_before_the_next_access(site: Site) -> None:
     """If a process ended between recording and doing an erasure, the next access completes it first."""
-    import sqlite3  # as that process left it
-
     key = show_visitor(site)["visitor"]
-    with sqlite3.connect(site.data / "register.sqlite") as file:
-        file.execute("INSERT INTO pending_erasures VALUES (?)", [key])
-    file.close()
+    with closing(open_register(site.data, site.folder / "keys", store_file=STORE_FILE)) as register:
+        register.erasures.begin(key)
     assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/b"}
     assert site.avowal("verify").status == 0
