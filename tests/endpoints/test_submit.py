@@ -357,14 +357,19 @@ def test_the_key_can_be_rotated_while_the_server_runs(server: RunningServer, tmp
 def test_a_value_moved_to_another_submission_is_refused(server: RunningServer) -> None:
     """A ciphertext that was moved to another submission cannot be read."""
     first, other = (send(server, ANN).json()["reference"] for _ in range(2))
-    with closing(sqlite3.connect(server.site.folder / "data" / "register.sqlite")) as register, register:
-        row = "(SELECT submission FROM submissions WHERE reference = ?) AND field = 'email'"
-        register.execute(
-            f"UPDATE submission_fields SET ciphertext = (SELECT ciphertext FROM submission_fields WHERE submission = {row}) WHERE submission = {row}",
-            (other, first),
-        )
-    result = server.site.avowal("submission", "show", first, *PURPOSE)
-    assert (result.status, result.code) == (1, "submission-unreadable")
+    row = "submission = (SELECT submission FROM submissions WHERE reference = ?) AND field = 'email'"
+    update = f"UPDATE submission_fields SET ciphertext = ? WHERE {row}"
+    with closing(sqlite3.connect(server.site.folder / "data" / "register.sqlite")) as register:
+        ciphertexts = [
+            register.execute(f"SELECT ciphertext FROM submission_fields WHERE {row}", [one]).fetchone()[0]
+            for one in (first, other)
+        ]
+        register.execute(update, [ciphertexts[1], first])
+        register.commit()
+        result = server.site.avowal("submission", "show", first, *PURPOSE)
+        assert (result.status, result.code) == (1, "submission-unreadable")
+        register.execute(update, [ciphertexts[0], first])  # for the tests that verify the folder
+        register.commit()
 
 
 def test_the_operator_adds_a_submission_of_another_channel(tmp_path: Path) -> None:
