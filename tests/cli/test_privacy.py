@@ -359,6 +359,7 @@ def test_the_environment_moves_no_data_elsewhere(tmp_path: Path) -> None:
         "salts.json",
         "salts.lock",
         "log.key",
+        "register.seal",
     }
     with contextlib.suppress(FileNotFoundError):
         assert not list((searched.site.data / "spill").iterdir())

@@ -174,7 +174,8 @@ def test_an_uploaded_file_is_restored_exactly(server: RunningServer, tmp_path: P
         show_submission(server, reference, "--file", "cv", "--output", str(output))
         assert output.read_bytes() == content
     (name,) = {path for path in list_stored_files(server.site) if path.stat().st_size > len(content)}
-    damaged = bytearray(name.read_bytes())
+    undamaged = name.read_bytes()
+    damaged = bytearray(undamaged)
     damaged[1_000] ^= 1
     name.write_bytes(damaged)
     output = tmp_path / "damaged.png"
@@ -183,6 +184,7 @@ def test_an_uploaded_file_is_restored_exactly(server: RunningServer, tmp_path: P
     )
     assert (result.status, result.code) == (1, "submission-unreadable")
     assert list(tmp_path.glob("damaged*")) == []
+    name.write_bytes(undamaged)  # for the tests that verify the folder
 
 
 @pytest.mark.parametrize(
@@ -351,6 +353,7 @@ def test_the_key_can_be_rotated_while_the_server_runs(server: RunningServer, tmp
         assert server.site.avowal("submission", "rotate-key").status == 1
         assert (path.read_text() if path.exists() else None) == content
     path.write_text(new)
+    path.chmod(0o600)
     assert read_values(server, reference)["name"] == "Ann"
 
 

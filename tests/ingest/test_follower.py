@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,7 +67,7 @@ def run_follower(site: Site, *arguments: object) -> Iterator[RunningCommand]:
 
 def count_requests(site: Site) -> int:
     """Return how many requests are stored, through the process that owns the folder."""
-    with open_session(site.data) as session:
+    with chdir(site.folder), open_session(None) as session:
         return session.call(CountRecords()).requests
 
 
@@ -365,7 +365,7 @@ def test_reports_and_imports_work_while_a_log_is_followed(site: Site, writer: Lo
 def test_following_continues_when_the_owner_of_the_folder_ends(site: Site, writer: LogWriter) -> None:
     """A follower that was a client of another command takes over when that command ends."""
     writer.write(3)
-    with open_session(site.data) as session:
+    with chdir(site.folder), open_session(None) as session:
         assert session.backend.is_owner
         with run_follower(site) as follow:
             wait_until(lambda: session.call(CountRecords()).requests == 3, "3 requests")
