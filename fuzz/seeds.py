@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from avowal.logs.formats import FORMATS
+from signed import PACKAGE, RECEIPT
 from targets import TARGETS
 
 ROOT = Path(__file__).parent.parent
@@ -56,9 +57,22 @@ SEEDS: dict[str, list[bytes]] = {
     "lines": [bytes([number]) + lines.encode() for lines in LINES for number in range(len(FORMATS))],
     "document": [(DEFAULTS / "privacy-policy.en.md").read_bytes()[:3000]],
     "terms": [(DEFAULTS / "terms.toml").read_bytes()],
+    "package": [PACKAGE],
+    "receipt": [RECEIPT],
 }
 
 WORDS: dict[str, list[str]] = {
+    "package": ["PK\1\2", "PK\3\4", "PK\5\6", "manifest.json", "proof.txt", "requests.jsonl", "../"],
+    "receipt": [
+        '"schema":',
+        '"proof":',
+        '"visitor":',
+        '"salt":',
+        '"tlog_proof":',
+        "{",
+        "}",
+        "avowal erasure 1",
+    ],
     "rows": [
         " AND ",
         " OR ",

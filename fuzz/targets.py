@@ -4,15 +4,20 @@ Each target takes bytes, and raises `AssertionError` if something that must hold
 purpose are right; any other exception is a fault. `SEEDS` has inputs that the fuzzer starts from.
 """
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
+import msgspec
 import polars as pl
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 
+from avowal.app.verification import verify_entry
 from avowal.collect.admission import AdmissionRules
 from avowal.collect.event_admission import EventAdmission
 from avowal.collect.script_event import (
@@ -21,6 +26,7 @@ from avowal.collect.script_event import (
     VisitorKeys,
     parse_event,
 )
+from avowal.disclose.package import check_package
 from avowal.endpoints.multipart_form import MultipartFormReader
 from avowal.errors import AvowalError
 from avowal.logs.formats import FORMATS, create_parser
@@ -34,6 +40,8 @@ from avowal.strict import JSON_ERRORS
 from avowal.submissions.form_upload import TEXT_BYTES_MAX, FormUpload, SubmissionRejected
 from avowal.use.row_selection import parse_row_selection
 from avowal.use.sql_allow_list import validate_query
+from signed import FILES, MANIFEST, SIGNER, STATEMENT
+from signed import NOW as SIGNED_AT
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NO_QUERY = AdmissionRules(
@@ -151,6 +159,32 @@ def fuzz_terms(data: bytes) -> None:
     assert compare(compiled, again).is_at_least_as_protective
 
 
+def fuzz_package(data: bytes) -> None:
+    """Check that a package is refused, or is the one that was signed."""
+    with NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        try:
+            manifest, _ = check_package(Path(file.name), SIGNER.verifier, SIGNED_AT)
+        except AvowalError:
+            return
+    assert manifest == MANIFEST
+    assert FILES["requests.jsonl"] in data
+
+
+def fuzz_receipt(data: bytes) -> None:
+    """Check that a receipt is refused, or says what was signed."""
+    text = data.decode("utf-8", "replace")
+    try:
+        verify_entry(text, SIGNER.verifier)
+    except AvowalError:
+        return
+    if text.startswith("{"):
+        members = json.loads(text)
+        del members["proof"]
+        assert members == msgspec.to_builtins(STATEMENT)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "sql": fuzz_sql,
     "rows": fuzz_rows,
@@ -159,4 +193,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "lines": fuzz_lines,
     "document": fuzz_document,
     "terms": fuzz_terms,
+    "package": fuzz_package,
+    "receipt": fuzz_receipt,
 }
