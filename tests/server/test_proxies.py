@@ -126,6 +126,12 @@ FORGERIES = [
 ]
 """The headers that a visitor sends in each attempt."""
 
+PROTOCOLS = [
+    [("X-Forwarded-Proto", "https")],
+    [("x-forwarded-proto", "https"), ("X-Forwarded-Proto", "https")],
+    [("X_Forwarded_Proto", "https"), ("Forwarded", "proto=https"), ("X-Forwarded-Ssl", "on")],
+    [("X-Forwarded-Proto", "https"), ("Connection", "X-Forwarded-Proto")],
+]
 COMMON = f"Host: {SITE}\r\nUser-Agent: {FIREFOX}\r\n"
 
 
@@ -149,14 +155,17 @@ def run_web_server(name: str, folder: Path, behind: int) -> Iterator[int]:
 
 
 def send(port: int, request: str) -> int:
-    """Send one request from the visitor's address; returns the status of the response."""
+    """Send one request from the visitor's address; returns the status of the response, which must set no cookie."""
     with socket.create_connection(("127.0.0.1", port), 10, source_address=(REAL, 0)) as connection:
         connection.sendall(request.encode("latin-1"))
         received = b""
-        while b"\r\n" not in received and (part := connection.recv(65_536)):
+        while b"\r\n\r\n" not in received and (part := connection.recv(65_536)):
             received += part
     match = re.match(rb"HTTP/1\.[01] ([0-9]{3}) ", received)
     assert match, received
+    assert b"set-cookie" not in received.lower(), (
+        received
+    )  # a cookie is for HTTPS, which no visitor speaks here
     return int(match[1])
 
 
@@ -178,7 +187,7 @@ def test_a_visitor_behind_a_web_server_cannot_choose_an_address(
     """Whatever headers a visitor sends, the stored address is the one of the connection to the web server."""
     accepted = list[str]()
     with run_web_server(name, tmp_path, server.port) as port:
-        for number, headers in enumerate(FORGERIES):
+        for number, headers in enumerate([*FORGERIES, *PROTOCOLS]):
             path, lines = f"/{name}/{number}", "".join(f"{field}: {value}\r\n" for field, value in headers)
             status = send(port, event_request(path, lines))
             assert status in {202, 400}, headers  # a web server may refuse a malformed header

@@ -15,7 +15,7 @@ UPLOAD_SECONDS_MAX = 600
 class UploadSlots:
     """The forms that are under way. For one event loop."""
 
-    uploads_max: int = 64
+    uploads_max: int = 256
     per_network_max: int = 8
     bytes_max: int = 1 << 30
     """The most bytes of all forms that are under way: their files are on disk meanwhile, encrypted."""

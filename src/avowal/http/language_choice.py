@@ -3,6 +3,9 @@
 from babel import negotiate_locale
 from starlette.requests import Request
 
+ACCEPT_LANGUAGE_CHARACTERS_MAX = 1_000
+"""How much of a header is read: browsers send a few languages, and each takes time to compare."""
+
 
 def find_requested_languages(request: Request) -> str:
     """Return the languages that a request asks for, as a header Accept-Language: `?lang=`, or the browser's."""
@@ -16,7 +19,7 @@ def negotiate_language(accept_language: str, languages: list[str]) -> str:
     'pt-BR'
     """
     weighted = []
-    for part in accept_language.split(","):
+    for part in accept_language[:ACCEPT_LANGUAGE_CHARACTERS_MAX].split(","):
         tag, _, weight = part.strip().partition(";q=")
         try:
             weighted.append((-float(weight or 1), tag))

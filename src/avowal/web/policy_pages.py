@@ -24,8 +24,8 @@ POLICY_PATH = "/privacy/"
 DISCLOSURES_PATH = "/disclosures"
 """The path of the page that says how often data was disclosed."""
 
-CACHED_PAGES_MAX = 256
-"""How many rendered pages are cached."""
+CACHED_CHARACTERS_MAX = 16 << 20
+"""How much of rendered pages is cached. Where `site.host` is not set, feeds differ by the host that a client names."""
 
 
 class RenderedPage(NamedTuple):
@@ -64,6 +64,7 @@ class PolicyPages:
     """Links to the other pages; `canonical_url` is that of the site."""
     status: PolicyStatus
     _cache: dict[tuple[object, ...], str] = field(default_factory=dict)
+    _cached_characters: int = 0
     _cache_state: tuple[int, datetime] = (0, datetime.min)
 
     def render_version(self, accept_language: str, number: int = 0) -> RenderedPage:
@@ -197,11 +198,14 @@ class PolicyPages:
     def _cached(self, render: Callable[[], str], *key: object) -> str:
         """Return a page from the cache, which is emptied when the ledger grows and every minute: a seal may end."""
         state = self.register.ledger.count_entries(), utc_now().replace(second=0, microsecond=0)
-        if state != self._cache_state or len(self._cache) > CACHED_PAGES_MAX:
-            self._cache, self._cache_state = {}, state
+        if state != self._cache_state or self._cached_characters > CACHED_CHARACTERS_MAX:
+            self._cache, self._cached_characters, self._cache_state = {}, 0, state
         cache = self._cache
         if key not in cache:
             cache[key] = render()
+            self._cached_characters += len(cache[key]) + sum(
+                len(part) for part in key if isinstance(part, str)
+            )
         return cache[key]
 
 
