@@ -83,28 +83,14 @@ def test_an_expired_package_is_not_valid(tmp_path: Path) -> None:
         check(tmp_path, PACKAGE, MANIFEST.summary.expires_at + timedelta(seconds=1))
 
 
-def is_refused_or_the_same(folder: Path, content: bytes) -> bool:
-    """Return whether a changed package is refused, or its reader is shown the same manifest, proof and files."""
-    try:
-        manifest = check(folder, content)
-    except AvowalError:
-        return True
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist() if name != PROOF_FILE}
-    return manifest == MANIFEST and contents == {**FILES, MANIFEST_FILE: MANIFEST.content}
-
-
 def test_each_changed_byte_is_refused(tmp_path: Path) -> None:
-    """Whichever byte is changed, only the text of the proof may differ, and then it proves the same entry."""
-    proof_start = PACKAGE.index(PROOF.encode())
-    proof_places = range(proof_start, proof_start + len(PROOF))
+    """Whichever byte is changed, the package is not valid any more."""
     for place in range(len(PACKAGE)):
-        changed = bytearray(PACKAGE)
-        changed[place] ^= 1
-        assert is_refused_or_the_same(tmp_path, bytes(changed)), place
-        if place not in proof_places:
+        for bit in (1, 32, 128):
+            changed = bytearray(PACKAGE)
+            changed[place] ^= bit
             with pytest.raises(AvowalError):
-                check(tmp_path, bytes(changed))
+                raise AssertionError(place, bit, check(tmp_path, bytes(changed)))
 
 
 @given(st.data())
@@ -118,7 +104,10 @@ def test_any_edit_of_the_bytes_is_refused(tmp_path: Path, data: st.DataObject) -
     end = data.draw(st.integers(start, min(len(PACKAGE), start + 400)))
     inserted = data.draw(st.one_of(st.binary(max_size=8), st.just(PACKAGE[start:end] * 2), st.just(PACKAGE)))
     edited = PACKAGE[:start] + inserted + PACKAGE[end:]
-    assert edited == PACKAGE or is_refused_or_the_same(tmp_path, edited)
+    if edited == PACKAGE:
+        return
+    with pytest.raises(AvowalError):
+        raise AssertionError(check(tmp_path, edited))
 
 
 def zipped(

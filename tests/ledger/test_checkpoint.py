@@ -90,8 +90,8 @@ def test_a_receipt_is_verified_with_the_key_alone(index: int) -> None:
 
 @settings(max_examples=by_depth(standard=150, thorough=1_200))
 @given(st.integers(0, 10), st.data())
-def test_a_changed_receipt_is_refused_or_means_the_same(index: int, data: st.DataObject) -> None:
-    """A receipt with one character changed is refused, or still proves the same entry."""
+def test_a_changed_proof_is_refused(index: int, data: st.DataObject) -> None:
+    """A proof with one character changed is refused."""
     text = str(receipt(index))
     position = data.draw(st.integers(0, len(text) - 1))
     changed_text = text[:position] + data.draw(st.sampled_from("AZaz09+/=\n —")) + text[position + 1 :]
@@ -100,8 +100,7 @@ def test_a_changed_receipt_is_refused_or_means_the_same(index: int, data: st.Dat
         parsed.verify(LEDGER.verifier)
     except ProofError:
         return
-    content = parsed.index, parsed.entry, parsed.path_hashes, Checkpoint.parse(parsed.checkpoint.text)
-    assert content == (index, ENTRIES[index], receipt(index).path_hashes, CHECKPOINT)
+    assert changed_text == text
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 """Checkpoints (C2SP tlog-checkpoint), which sign the size and root of a ledger, and proofs of entries against them."""
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from avowal.errors import ProofError
-from avowal.ledger.note import SignedNote, Signer, Verifier
+from avowal.ledger.note import SignedNote, Signer, Verifier, decode_base64
 from avowal.ledger.tree import HASH_BYTES, check_inclusion, hash_leaf
 
 PROOF_HEADER = "c2sp.org/tlog-proof@v1"
@@ -38,10 +37,7 @@ class Checkpoint:
     def parse(cls, text: str) -> Self:
         """Parse the text of a note. Raises ProofError if it is not a checkpoint."""
         match = re.fullmatch(r"([^\n]+)\n(0|[1-9][0-9]*)\n([A-Za-z0-9+/]+=*)\n(?:[^\n]+\n)*", text)
-        try:
-            root = base64.b64decode(match[3], validate=True) if match else b""
-        except binascii.Error:
-            root = b""
+        root = (match and decode_base64(match[3])) or b""
         if not match or len(root) != HASH_BYTES:
             raise ProofError(
                 "this is not a checkpoint",
@@ -116,10 +112,7 @@ def _encode_base64(data: bytes) -> str:
 
 
 def _decode_base64(text: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        data = None
-    if data is None or _encode_base64(data) != text:
+    data = decode_base64(text)
+    if data is None:
         raise ProofError("the proof is not valid base64")
     return data

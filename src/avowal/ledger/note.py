@@ -1,7 +1,6 @@
 """Signed notes (C2SP signed-note): a text with Ed25519 signatures below it."""
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +19,15 @@ KEY_BYTES = 32
 TIMESTAMP_BYTES = 8
 _NAME = re.compile(r"[^\s+]+")
 _SIGNATURE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
+
+
+def decode_base64(text: str) -> bytes | None:
+    """Return the bytes of base64; None if it is not what encoding these bytes gives, so that each has one text."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return data if base64.b64encode(data).decode() == text else None
 
 
 @dataclass(frozen=True)
@@ -47,10 +55,7 @@ class Verifier:
         """Parse a verifier key as `str` returns it. Raises ProofError if it is not one."""
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
-        try:
-            data = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            data = b""
+        data = decode_base64(encoded) or b""
         if (
             _NAME.fullmatch(name)
             and len(data) == KEY_BYTES + 1
@@ -147,8 +152,5 @@ class SignedNote:
         match = _SIGNATURE.fullmatch(line.removesuffix("\n"))
         if not match or match[1] != verifier.name:
             return False
-        try:
-            data = base64.b64decode(match[2], validate=True)
-        except binascii.Error:
-            return False
-        return data[:4] == verifier.key_id and verifier.verify(self.text, data[4:])
+        data = decode_base64(match[2])
+        return data is not None and data[:4] == verifier.key_id and verifier.verify(self.text, data[4:])

@@ -14,13 +14,16 @@
   }
 
   function bytes(base64) {
+    var raw;
     try {
-      return Uint8Array.from(atob(base64), function (character) {
-        return character.charCodeAt(0);
-      });
+      raw = atob(base64);
     } catch (error) {
       fail("none");
     }
+    if (btoa(raw) != base64) fail("none");
+    return Uint8Array.from(raw, function (character) {
+      return character.charCodeAt(0);
+    });
   }
 
   function unhex(digits) {
