@@ -25,6 +25,7 @@ from support.disclosures import (
     disclose,
     read_package,
 )
+from support.processors import CONTRACT, add_processor
 from support.site import CHROME, CommandResult, Site, line
 from support.templates import make_once
 from support.verification import assert_found
@@ -277,3 +278,32 @@ def test_verify_finds_a_release_of_what_a_form_did_not_need(
     monkeypatch.setattr("avowal.disclose.evidence._find_form_needs", lambda *_: generous)
     assert serve_order(site, reference)[1] == {"name", "email"}
     assert_found(site, "category-not-needed")
+
+
+def test_public_figures_have_the_largest_group_that_was_promised(tmp_path: Path) -> None:
+    """A later version that permits smaller groups does not make public what an earlier one promised not to (R8)."""
+    site = site_without_notice(tmp_path)
+    publish(site, ("smallest-group = 5", "smallest-group = 1"))
+    package = site.folder / "release.zip"
+    assert disclose(site, "checking", *ATTACK, "--reference", "case 12", "--package", package).status == 0
+    shared = site.avowal("report", "disclosures", "--shared", "--json").json()["tables"]["disclosures"]
+    assert [row["released"] for row in shared] == ["1-4"]
+    assert site.avowal("policy", "page", "--output-folder", site.folder / "page").status == 0
+    assert "1-4" in (site.folder / "page" / "disclosures.en.html").read_text()
+
+
+def test_a_processor_receives_nothing_that_its_contract_does_not_protect(tmp_path: Path) -> None:
+    """A contract that is sufficient for the second version gives a processor no records of the first (P12)."""
+    site = site_without_notice(tmp_path)
+    contract = CONTRACT.replace("may-erase = true, ", "")
+    assert contract != CONTRACT
+    publish(site, ("may-erase = true ", "may-erase = false "))
+    add_processor(site, contract)
+    (site.folder / "feed").mkdir()
+    fed = site.avowal("processor", "feed", "guard", "--destination", "feed", "--json")
+    assert (fed.status, fed.json()["records"]) == (0, {}), fed.err
+    now = datetime.now(UTC).replace(tzinfo=None)
+    site.import_logs(site.log("b.log", line(1, "/later", start=now, agent=CHROME)))
+    fed = site.avowal("processor", "feed", "guard", "--destination", "feed", "--json")
+    assert (fed.status, fed.json()["records"]) == (0, {"requests": 1}), fed.err
+    assert site.avowal("verify").status == 0

@@ -469,6 +469,26 @@ def test_a_form_that_the_version_in_force_does_not_permit_is_refused(tmp_path: P
         assert server.site.avowal("submission", "list", "--json").json()["submissions"] == []
 
 
+def test_a_form_changes_once_it_is_published(tmp_path: Path) -> None:
+    """Another field of a form counts once the terms are published, without a new version or a restart (V5)."""
+    site = Site(tmp_path).init(settings=SETTINGS)
+    terms = site.folder / "policy" / "terms.toml"
+    terms.write_text(terms.read_text() + FORM)
+    assert site.avowal("policy", "adopt").status == 0
+    terms.write_text(
+        terms.read_text().replace('text = "message", ', 'text = "message", phone = "telephone-number", ')
+    )
+    fields = {**ANN, "phone": "555 0100"}
+    with start_server(site) as server:
+        before = send(server, fields).json()["reference"]
+        published = site.avowal("policy", "publish", "--json").json()
+        assert (published["outcome"], published["version"]) == ("corrected", 1)
+        after = send(server, fields).json()["reference"]
+        assert "phone" not in read_values(server, before)
+        assert read_values(server, after)["phone"] == "555 0100"
+        assert site.avowal("verify").status == 0
+
+
 def test_submissions_are_limited_per_address(tmp_path: Path) -> None:
     """One address may send as often as the settings say; others are not affected."""
     site = site_with_form(tmp_path)
