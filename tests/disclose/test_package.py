@@ -5,6 +5,7 @@ import struct
 import tracemalloc
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -172,6 +173,7 @@ FORGERIES: dict[str, Callable[[], bytes]] = {
     "the end alone": lambda: PACKAGE[-22:],
     "a wrong count": lambda: PACKAGE[:-12] + struct.pack("<H", 4) + PACKAGE[-10:],
     "too many members": lambda: PACKAGE[:-12] + struct.pack("<H", MEMBERS_MAX + 1) + PACKAGE[-10:],
+    "a wrong checksum": lambda: PACKAGE.replace(struct.pack("<L", zlib.crc32(PROOF.encode())), b"\1\2\3\4"),
     "an empty file": lambda: b"",
     "half of it": lambda: PACKAGE[: len(PACKAGE) // 2],
     "a manifest with a duplicate key": lambda: write_archive(

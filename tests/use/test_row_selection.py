@@ -13,8 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avowal.errors import QueryError
+from avowal.policy.bounds import GROUND_ONLY_PURPOSE, Bounds, Cell
 from avowal.sql_files import read_sql
-from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS, ValueType, find_value_type
+from avowal.store.columns import FULL, RELATIONS, VISITOR_KEY_COLUMNS, ValueType, find_value_type
+from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.sql_builder import SqlFragment
+from avowal.use.purpose_view import PurposeView
 from avowal.use.row_condition import (
     Absence,
     Comparison,
@@ -36,6 +40,7 @@ from avowal.use.row_selection import (
     parse_row_selection,
 )
 from support.depth import by_depth
+from support.store_records import admitted_records, write_segment
 
 NORMALIZED = {
     "requests WHERE status = 404": "requests WHERE status = 404",
@@ -324,6 +329,7 @@ def test_a_column_that_may_not_be_used_is_refused() -> None:
 
 # The same rows as an independent evaluation
 
+NOW = datetime(2026, 11, 22)  # noqa: DTZ001  # UTC without a zone
 TEXTS = [
     "/",
     "/wp-login",
@@ -538,6 +544,39 @@ def test_a_selection_selects_what_it_says(filled: duckdb.DuckDBPyConnection, sel
     assert [number for (number,) in found] == [
         number for number, row in enumerate(rows) if evaluate(selection.condition, row)
     ]
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurposeView]:
+    """Store requests, and permit all of them to a recipient."""
+    folder = tmp_path_factory.mktemp("store")
+    store = DuckDBStore(folder, "256MB")
+    rows = [{**row, "visitor_id": number % 3 or None} for number, row in enumerate(ROWS["requests"])]
+    rows = [{**row, "request_time": row["request_time"] or NOW, "version": 1, "governing": 1} for row in rows]
+    store.load_segments([write_segment(folder, admitted_records(*rows))])
+    forms = [form for forms in RELATIONS["requests"].columns.values() for form in forms]
+    cells = {
+        Cell(form.category, GROUND_ONLY_PURPOSE, "authority", "checking"): {FULL: None} for form in forms
+    }
+    yield PurposeView(store, [Bounds(cells, {})], GROUND_ONLY_PURPOSE, NOW, "", "authority", "checking")
+    store.close()
+
+
+@given(CONDITIONS["requests"])
+@settings(max_examples=by_depth(standard=40, thorough=2_000))
+def test_a_recipient_gets_the_rows_of_the_selection(view: PurposeView, condition: Condition) -> None:
+    """Through a purpose view, a selection reads those of the permitted rows for which its condition holds."""
+    columns = RELATIONS["requests"].columns
+
+    def read(sql: SqlFragment | None) -> list[dict[str, Any]]:
+        return [
+            {**row, "version": 1, "visitor_id": row["visitor_id"] and f"{row['visitor_id']:016x}"}
+            for row in view.read_rows("requests", None, sql, columns, 1_000, 60).to_dicts()
+        ]
+
+    selection = parse_row_selection(str(RowSelection("requests", condition)))
+    expected = [row for row in read(None) if evaluate(condition, row)]
+    assert sorted(map(str, read(selection.sql))) == sorted(map(str, expected))
 
 
 PIECES = st.one_of(
