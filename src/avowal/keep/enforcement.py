@@ -81,13 +81,17 @@ class PolicyEnforcer:
         Raises RefusedError if nothing is held of them: then nothing is recorded.
         """
         with self._writing(store):
-            self._finish_erasures(store, now)
+            if self.register.erasures.pending():
+                self._finish_erasures(store, now)
             if not (store.holds_visitor(int(visitor_key, 16)) or self.register.erasures.is_held(visitor_key)):
                 raise RefusedError(
                     "no data of that visitor is stored",
                     "check the key of the visitor",
                     code="records-not-found",
                 )
+            self._finish_erasures(
+                store, now
+            )  # forgets what a crash left; nothing is written before this line
             self.register.erasures.begin(visitor_key)
             return self._finish_erasures(store, now)[visitor_key]
 

@@ -259,8 +259,10 @@ class DuckDBStore:
 
     def reassign_visitor(self, script_view_ids: Sequence[int], new_visitor_id: int) -> int:
         """See Store."""
+        values = {"script_view_ids": list(script_view_ids), "new_visitor_id": new_visitor_id}
+        if not self._read(read_sql("store", "visitor_tab_views"), values).rows:
+            return 0  # without a transaction, which would be sealed
         with self._write() as cursor:
-            values = {"script_view_ids": list(script_view_ids), "new_visitor_id": new_visitor_id}
             execute_statements(cursor, read_sql("store", "reassign_script_views"), values)
             count = "SELECT count(*) FROM script_views WHERE visitor_id = ?"
             return int(cursor.execute(count, [new_visitor_id]).fetchall()[0][0])
