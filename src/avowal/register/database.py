@@ -90,6 +90,7 @@ class Database:
         self._bursts: dict[Hashable, tuple[float, int]] = {}
         self._batches = 0
         self._unsigned = self._untruncated = False
+        self._publish_seal: Publish | None = None
 
     def close(self) -> None:
         """Sign entries of the last burst that are not signed yet, and close all connections."""
@@ -120,20 +121,18 @@ class Database:
         disk, by the next transaction that waits for it. Raises StoreError if the file cannot be written.
         """
         started, is_durable = time.monotonic(), not self._continue_burst(burst_key)
-        connection, publications = self._take(), list[Publish]()
+        connection, publish, publish_seal = self._take(), None, None
         try:
             if connection.is_durable != is_durable:
                 connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
                 connection.is_durable = is_durable
-            self._watch(connection)
-            connection.begin()
-            self._watch(connection)  # the schema can no longer be changed by others
+            self._begin(connection)
             yield connection
             is_signing = connection.has_new_entries and is_durable and not self._batches
             if is_signing and self.sign_entries:
-                publications.append(self.sign_entries(connection))
-            if self.sealer and (publish_seal := self.sealer.seal(connection)) and is_durable:
-                publications.append(publish_seal)
+                publish = self.sign_entries(connection)
+            if self.sealer:
+                publish_seal = self.sealer.seal(connection)
             self._unsigned = not is_signing and (self._unsigned or connection.has_new_entries)
             self._untruncated = self._untruncated or connection.has_erased
             connection.execute("COMMIT")
@@ -144,10 +143,12 @@ class Database:
         if is_durable and burst_key is not None:
             with self._lock:
                 self._bursts[burst_key] = started, 1
-        for publish in publications:
+        if publish:
             publish()
-        if self._untruncated and not self._batches:
-            self._truncate_wal()
+        if publish_seal and is_durable:  # else a loss of power might leave a number that is too great
+            self._publish_seal = publish_seal
+        if not self._batches:
+            self._publish_and_truncate()
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -171,15 +172,25 @@ class Database:
         finally:
             snapshot.close()
 
-    def _watch(self, connection: Connection) -> None:
-        if self.sealer:
-            self.sealer.watch(connection)
-
     def _settle(self) -> None:
         """Sign and truncate what earlier transactions left to be signed and truncated."""
         if self._unsigned:
             with self.transaction() as connection:
                 connection.has_new_entries = True
+        self._publish_and_truncate()
+
+    def _begin(self, connection: Connection) -> None:
+        if self.sealer and connection.watched_schema is None:
+            self.sealer.watch(connection)
+        connection.begin()
+        if self.sealer:
+            self.sealer.watch(connection)  # nobody else can change the schema any more
+
+    def _publish_and_truncate(self) -> None:
+        """Publish the last seal, and truncate the log of writes, if there is anything to publish or truncate."""
+        publish, self._publish_seal = self._publish_seal, None
+        if publish:
+            publish()
         if self._untruncated:
             self._truncate_wal()
 
