@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avowal.app.folder import create_journal_stream
-from avowal.app.owner_requests import EnforceRetention
+from avowal.app.owner_requests import EnforceRetention, FindVisitorRecords
 from avowal.app.session import Session, open_session
 from avowal.app.submission_records import ReceivedSubmission, record_received_submission
 from avowal.app.verification import verify_open_folder
-from avowal.change.consent import StatementChannel
+from avowal.change.consent import ConsentStatement, StatementChannel, prepare_consent, record_consent
 from avowal.change.draft import find_terms_path, load_draft
 from avowal.change.publish import publish_version, withdraw_version
 from avowal.clock import utc_now
@@ -30,11 +30,12 @@ from avowal.endpoints.event_writer import EventWriter
 from avowal.errors import RefusedError
 from avowal.ingest.importer import LogImporter
 from avowal.ingest.line_stream import LineStream
+from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.policy.bounds import Bounds
 from avowal.policy.compare import list_governing_bounds
 from avowal.server.current_admission import CurrentAdmission
 from avowal.server.workers import build_visitor_keys
-from avowal.store.columns import RELATIONS
+from avowal.store.columns import NUMBERED_RELATIONS, RELATIONS
 from avowal.workspace.layout import JOURNALS_FOLDER
 from avowal.workspace.server import FolderServer
 from support.depth import by_depth
@@ -108,6 +109,8 @@ class Collector:
     session: Session
     arrivals: dict[datetime, datetime] = field(default_factory=dict)
     """When the records of each time arrived, the first of them first."""
+    consents: dict[int, int] = field(default_factory=dict)
+    """The version that each visitor consented to, for what was collected before."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -204,6 +207,19 @@ class Collector:
             return
         assert submission.version == self.version_at(moment)
 
+    def consent(self, _: None) -> None:
+        """Record the consent of a visitor, for what was collected before, to the version in force."""
+        visitors = (
+            "SELECT visitor_id FROM collected_records WHERE visitor_id IS NOT NULL ORDER BY ALL LIMIT 1"
+        )
+        for (visitor,) in self.owner.store.query(visitors, {}).rows:
+            records = self.session.call(FindVisitorRecords(VisitorSelector(f"{visitor:016x}")))
+            statement = ConsentStatement(StatementChannel.LETTER)
+            with contextlib.suppress(RefusedError):
+                consent = prepare_consent(self.session.register, records, 0, statement, utc_now())
+                record_consent(self.session.register, consent)
+                self.consents[visitor] = consent.version
+
     def load(self) -> None:
         """Load what waits in the journals folder."""
         self.owner.pending_files.load_arrivals(list_journals(self.site.data / JOURNALS_FOLDER))
@@ -214,21 +230,32 @@ class Collector:
         versions = self.session.register.versions()
         return max(sum(version.effective_at <= moment for version in versions), 1)
 
-    def bounds_at(self, record_time: datetime, moment: datetime) -> Bounds:
-        """Return what governs a record at a moment: the version of its time, and all later ones in force."""
+    def bounds_at(self, governing: int, moment: datetime) -> Bounds:
+        """Return the bounds at a moment of records with a governing number."""
         versions = [one for one in self.session.register.versions() if one.effective_at <= moment]
-        governing = list_governing_bounds([version.compiled_terms for version in versions])
-        return governing[self.version_at(record_time) - 1]
+        return list_governing_bounds([version.compiled_terms for version in versions])[governing - 1]
 
-    def check(self, find_moment: Callable[[datetime], datetime]) -> None:
-        """Check the versions of all records, and that they hold no more than is permitted at their moments."""
-        for name, relation in RELATIONS.items():
+    def check_arrivals(self) -> None:
+        """Check that each collected record has the right versions, and no more than was permitted on arrival."""
+        for name, row, record_time in self.rows(NUMBERED_RELATIONS):
+            arrival = self.arrivals[record_time]
+            check_columns(name, row, self.bounds_at(row["version"], arrival), arrival - record_time)
+
+    def check_retention(self) -> None:
+        """Check that nothing of any relation is beyond what governs it now."""
+        for name, row, record_time in self.rows(RELATIONS):
+            age = self.clock.moment - record_time
+            check_columns(name, row, self.bounds_at(row["governing"], self.clock.moment), age)
+
+    def rows(self, names: Iterable[str]) -> Iterator[tuple[str, dict[str, Any], datetime]]:
+        """Yield each row of some relations with its time, after a check of its versions."""
+        for name in names:
             for row in self.owner.store.query(f"SELECT * FROM {name}", {}).to_dicts():
-                record_time = row[relation.time_column]
-                assert (row["version"], row["governing"]) == (self.version_at(record_time),) * 2, (name, row)
-                if name not in {"views", "visits"}:
-                    moment = find_moment(record_time)
-                    check_columns(name, row, self.bounds_at(record_time, moment), moment - record_time)
+                record_time = row[RELATIONS[name].time_column]
+                version = self.version_at(record_time)
+                governing = max(version, self.consents.get(row["visitor_id"], 0))
+                assert (row["version"], row["governing"]) == (version, governing), (name, row)
+                yield name, row, record_time
 
 
 def check_columns(name: str, row: dict[str, Any], bounds: Bounds, age: timedelta) -> None:
@@ -254,7 +281,7 @@ steps = st.one_of(
     st.tuples(st.sampled_from(ROUTES), ages),
     st.tuples(st.sampled_from(("publish", "publish", "schedule")), choices),
     st.tuples(st.just("wait"), st.integers(1, 40_000)),
-    st.tuples(st.sampled_from(("load", "retain", "restart")), st.none()),
+    st.tuples(st.sampled_from(("load", "retain", "restart", "consent")), st.none()),
 )
 
 
@@ -270,17 +297,17 @@ def test_every_record_has_the_version_of_its_own_time(drawn: list[tuple[str, Any
         folder = Path(temporary) / "site"
         folder_without_version(folder)
         with contextlib.chdir(folder), moved_clock(BEGINNING) as clock:
-            arrivals: dict[datetime, datetime] = {}
+            arrivals, consents = dict[datetime, datetime](), dict[int, int]()
             for part in _split_at_restarts(drawn):
                 with open_session(None, adopt_terms=True) as session:
-                    current = Collector(Site(folder), clock, session, arrivals)
+                    current = Collector(Site(folder), clock, session, arrivals, consents)
                     for name, value in part:
                         clock.advance(seconds=1)
                         _take_step(current, name, value)
                     current.load()
-                    current.check(lambda record_time: arrivals[record_time])
+                    current.check_arrivals()
                     session.call(EnforceRetention())
-                    current.check(lambda _: clock.moment)
+                    current.check_retention()
                     assert verify_open_folder(session).findings == []
 
 
