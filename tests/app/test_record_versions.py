@@ -127,7 +127,7 @@ class Collector:
         register = self.session.register
         write_terms(self.site.folder, self.clock.moment + timedelta(days=days), choice)
         draft = load_draft(find_terms_path(self.session.folder))
-        with register.publishing():
+        with register.publication_lock():
             try:
                 publish_version(register, draft, utc_now(), accept_weaker=True)
             except RefusedError:

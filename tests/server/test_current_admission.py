@@ -42,7 +42,7 @@ def test_whoever_collects_waits_for_a_publication(tmp_path: Path) -> None:
         seen.append(find_admission_rules(register, now))
 
     thread = threading.Thread(target=collect)
-    with register.publishing():
+    with register.publication_lock():
         effective_at = utc_now()
         thread.start()
         started.wait()

@@ -86,7 +86,7 @@ def publish_version(
 ) -> PublishResult:
     """Publish a later version, in force from its date; from now on if that is today.
 
-    `now` must be read within `register.publishing()`, so that nobody collects under the version before any more.
+    `now` must be read within `register.publication_lock()`, so that nobody collects under the version before any more.
     Terms with the meaning of the last version make no new version (V1). If their documents, forms, controller or
     contact differ, these are recorded as its correction (V5), else nothing happens. Raises RefusedError if the rules of
     versions do not permit it, or if the terms protect less and `accept_weaker` is not set.
@@ -139,7 +139,7 @@ def _needs_correction(published: Terms, draft: Terms) -> bool:
 def withdraw_version(register: Register, version_number: int, now: datetime) -> None:
     """Withdraw the last version before it takes effect (V5). Raises StoreError for any other version.
 
-    `now` must be read within `register.publishing()`, so that nobody collects under the version.
+    `now` must be read within `register.publication_lock()`, so that nobody collects under the version.
     """
     register.withdraw(version_number, now)
 

@@ -36,7 +36,7 @@ def publish_terms(
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
         draft = load_draft(find_terms_path(folder))
-        with register.publishing():
+        with register.publication_lock():
             result = publish_version(register, draft, utc_now(), accept_weaker=accept_weaker)
         insufficient = find_insufficient_contracts(
             register, result.version.compiled_terms, result.version.effective_at.date()

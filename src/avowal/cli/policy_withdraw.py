@@ -23,7 +23,7 @@ def withdraw_version(
     """Withdraw the last version before it takes effect."""
     with closing(open_folder_register(data)) as register:
         version = next((version for version in register.versions() if version.number == number), None)
-        with register.publishing():
+        with register.publication_lock():
             withdraw(register, number, utc_now())
     if as_json and version:
         print_json({"outcome": "withdrawn", **version_to_object(version)})

@@ -180,7 +180,7 @@ class Register:
                     return
 
     @contextmanager
-    def publishing(self) -> Iterator[None]:
+    def publication_lock(self) -> Iterator[None]:
         """Keep waiting whoever is about to collect, so that a version takes effect for all at the same moment.
 
         The time from which a version is in force must be read within the block.
