@@ -147,7 +147,7 @@ class Collector:
         writer = EventWriter(
             CurrentAdmission(self.session.register.data_version, self.session.admission_rules),
             build_visitor_keys(folder),
-            JournalWriter(folder.data_folder / JOURNALS_FOLDER),
+            JournalWriter(folder.data_folder / JOURNALS_FOLDER, self.session.register.stores.note_journal),
         )
         event = ScriptEvent(
             f"script-view-{next(self.numbers) % 7}",
