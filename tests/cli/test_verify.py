@@ -378,6 +378,7 @@ def test_a_lost_ledger_or_key_is_never_replaced(site: Site) -> None:
         result = site.avowal(*arguments)
         assert (result.status, result.code) == (1, "key-missing")
     assert not key.exists()
+    key.touch(0o600)
     key.write_bytes(key_bytes)
     assert site.avowal("verify").status == 0
 
