@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+import duckdb
 import msgspec
 import polars as pl
 
@@ -119,12 +120,13 @@ def _start_worker(limits: QueryLimits) -> Iterator[_Worker]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     cpu_seconds = math.ceil(limits.timeout_seconds) * query_worker.THREADS + 1
     with ours, theirs:
-        process = subprocess.Popen(  # noqa: S603  # our own program, with three numbers
+        process = subprocess.Popen(  # noqa: S603  # our own program, with numbers and folders
             [
                 _find_python(),
                 "-I",
                 query_worker.__file__,
                 *map(str, (os.getpid(), limits.memory_bytes, cpu_seconds)),
+                *{str(Path(str(library.__file__)).parents[1]) for library in (duckdb, msgspec)},
             ],
             stdin=theirs.fileno(),
             stdout=subprocess.PIPE,

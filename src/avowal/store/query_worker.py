@@ -14,6 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+if __name__ == "__main__":
+    sys.path += sys.argv[4:]  # where the owner has the libraries: an isolated process knows no PYTHONPATH
+
 import duckdb
 import msgspec
 
@@ -209,12 +212,14 @@ def limit_process(parent: int, memory_bytes: int, cpu_seconds: int) -> None:
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_DATA, memory_bytes + BASE_BYTES),
     ):
-        resource.setrlimit(kind, (limit, limit))
+        _, highest = resource.getrlimit(kind)
+        least = limit if highest == resource.RLIM_INFINITY else min(limit, highest)
+        resource.setrlimit(kind, (least, least))
 
 
 def main() -> None:
     """Answer the question that arrives at the standard input."""
-    parent, memory_bytes, cpu_seconds = map(int, sys.argv[1:])
+    parent, memory_bytes, cpu_seconds = map(int, sys.argv[1:4])
     limit_process(parent, memory_bytes, cpu_seconds)
     with socket.socket(fileno=0) as owner:
         _, (descriptor,), _, _ = socket.recv_fds(owner, NAME_BYTES_MAX, 1)
