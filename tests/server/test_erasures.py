@@ -9,6 +9,7 @@ import pytest
 
 from avowal.server import background
 from avowal.server.background import BackgroundWorker
+from avowal.verify.last_result import RESULT_FILE
 from support.running_server import SAME_ORIGIN, SETTINGS, RunningServer, cookie_headers, start_server
 from support.site import Site, wait_until
 
@@ -28,7 +29,7 @@ def register_log_bytes(server: RunningServer) -> int:
 
 def is_idle(server: RunningServer) -> bool:
     """Return whether the server has verified the folder, which is the last of its tasks at the start."""
-    return b"was verified on" in server.request("GET", "/privacy/").body
+    return (server.site.data / RESULT_FILE).exists()
 
 
 @pytest.fixture(scope="module")
