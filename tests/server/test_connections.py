@@ -2,17 +2,22 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 
 from avowal.collect.client_address import TrustedProxies
+from avowal.server import event_loop
 from avowal.server.connection_watch import ConnectionLimits
+from avowal.server.event_loop import ServerLoop
 from avowal.server.http_connection import HttpConnection, create_connection_class
+from support.certificates import tls_context
 from support.site import wait_until
 
 SHORT = ConnectionLimits(
@@ -49,14 +54,21 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @contextmanager
 def serving(
-    limits: ConnectionLimits, proxies: TrustedProxies = NO_PROXIES
+    limits: ConnectionLimits, proxies: TrustedProxies = NO_PROXIES, **options: Any
 ) -> Iterator[tuple[int, uvicorn.Server]]:
     """Run a server in a thread; yields its port and the server."""
     connection_class = create_connection_class(HttpConnection, proxies, limits)
-    config = uvicorn.Config(application, port=0, http=connection_class, lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        application, port=0, http=connection_class, lifespan="off", log_config=None, **options
+    )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+
+        def run() -> None:
+            with asyncio.Runner(loop_factory=ServerLoop) as runner:
+                runner.run(server.serve([listener]))
+
+        thread = threading.Thread(target=run)
         thread.start()
         wait_until(lambda: server.started, "the server to start")
         yield listener.getsockname()[1], server
@@ -169,6 +181,22 @@ def test_a_client_that_does_not_read_is_not_waited_for() -> None:
         wait_until(lambda: len(server.server_state.connections) == 1, "the connection")
         wait_until(lambda: not server.server_state.connections, "the connection to be closed")
         connection.close()
+
+
+def test_half_a_handshake_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that begins a TLS handshake and does not end it is closed; others are answered."""
+    monkeypatch.setattr(event_loop, "TLS_HANDSHAKE_SECONDS", 0.3)
+    tls_context(tmp_path, 20)
+    files: Any = {"ssl_certfile": tmp_path / "cert.pem", "ssl_keyfile": tmp_path / "key.pem"}
+    with serving(PATIENT, **files) as (port, _):
+        connection = connect(port, b"\x16\x03\x01\x02")
+        context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        with context.wrap_socket(connect(port), server_hostname="127.0.0.1") as secure:
+            secure.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert secure.recv(12) == b"HTTP/1.1 200"
+        read_to_the_end(connection)
 
 
 def test_a_slow_request_within_its_time_is_answered() -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from avowal.collect.client_address import TrustedProxies
 from avowal.errors import SettingsError
+from avowal.server.event_loop import LOOP_FACTORY
 from avowal.server.http_connection import HttpConnection, create_connection_class
 from avowal.server.proxy_protocol import ProxyProtocolConnection
 
@@ -60,7 +61,7 @@ def create_http_server(
         application,
         host=address.host,
         port=address.port,
-        loop="uvloop",
+        loop=LOOP_FACTORY,
         http=create_connection_class(ProxyProtocolConnection if proxy_protocol else HttpConnection, proxies),
         ws="none",
         log_config=None,
