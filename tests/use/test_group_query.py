@@ -138,7 +138,8 @@ UNRECORDED = [
     "SELECT count(*) FROM requests",
     "SELECT 1",
     "SELECT count(DISTINCT visitor_id) FROM visits",
-    "SELECT count(DISTINCT ip_address) AS addresses, approx_count_distinct(page_path) FROM requests",
+    "SELECT count(DISTINCT ip_address), count(DISTINCT request_time) FROM requests",
+    "SELECT count(DISTINCT ip_address) AS addresses, approx_count_distinct(page_path) FROM requests WHERE status = 200",
     "SELECT page_path, count(*) FROM views GROUP BY 1 HAVING count(*) > 5 ORDER BY 2 DESC, 1 LIMIT 2",
     "SELECT page_path AS p, count(*) AS n FROM views WHERE page_path LIKE 'vi-%' GROUP BY p HAVING n > 1 ORDER BY n",
     "SELECT page_path, count(*), sum(bytes), avg(bytes) FROM requests WHERE status = 200 GROUP BY ALL",
@@ -215,6 +216,14 @@ RECORDED = [
     "SELECT count(*) FROM requests LIMIT 0",
     "SELECT 1 FROM requests",
     "SELECT page_path, count(*) FROM views GROUP BY 1 ORDER BY 1 LIMIT 5 OFFSET 20",
+    # rows that tell of others before them
+    "SELECT page_path, count(*) FROM views WHERE page_path IN ('vi-page_path-0', 'planted-page_path') GROUP BY 1 ORDER BY 1 OFFSET 1",
+    "SELECT host, count(*) FROM views GROUP BY 1 ORDER BY count(*) LIMIT 1 OFFSET 2",
+    # counts of values of which one visitor has one
+    "SELECT count(DISTINCT page_path) FROM requests WHERE page_path IN ('re-page_path-0', 'planted-page_path')",
+    "SELECT approx_count_distinct(host) FROM requests",
+    "SELECT count(DISTINCT host) - 3 FROM requests HAVING count(*) > 9",
+    "SELECT count(*), count(DISTINCT host) FILTER (WHERE bytes > 10) FROM requests",
     # what is not one SELECT over one relation
     "WITH a AS (SELECT * FROM views) SELECT count(*) FROM a",
     "SELECT count(*) FROM (SELECT * FROM views) AS a",

@@ -63,6 +63,21 @@ INTERSECT SELECT {names} FROM (
 """Selects the keys of the groups in which enough visitors have the value at a quantile, and each of those beside it."""
 
 
+LARGE_DISTINCT: LiteralString = """
+INTERSECT SELECT {names} FROM (
+    SELECT {names}, visitor_day, bool_or(is_rare) AS has_rare,
+        count(DISTINCT visitor) FILTER (WHERE is_rare) AS visitors
+    FROM (
+        SELECT *, max(visitors) OVER (PARTITION BY {names}, {argument}) < {visitors_min} AS is_rare FROM (
+            SELECT *, count(visitor) OVER (PARTITION BY {names}, {argument}, visitor_day) AS visitors
+            FROM (SELECT DISTINCT {names}, visitor_day, visitor, {argument} FROM base WHERE {argument} IS NOT NULL)
+        )
+    ) GROUP BY {names}, visitor_day
+) GROUP BY {names} HAVING NOT bool_or(has_rare) OR max(visitors) >= {visitors_min}
+"""
+"""Selects the keys of the groups in which no value is of few visitors, or all such values are of enough together."""
+
+
 def plan_group_check(tree: exp.Query, hidden: HiddenColumns, visitors_min: int) -> GroupCheck | None:
     """Return how to check whether an answer is about groups of at least `visitors_min` visitors.
 
@@ -119,15 +134,14 @@ def _select_large_groups(
         has_values=all_of(compose("bool_or({name})", name=name) for name in counted),
     )
     for figure, argument in zip(figures, arguments, strict=True):
+        parts = {"names": names, "argument": argument, "visitors_min": visitors_min}
         if figure.quantile:
-            quantiles = compose(
-                LARGE_QUANTILES,
-                names=names,
-                argument=argument,
-                visitors_min=visitors_min,
-                quantile=figure.quantile,
-            )
+            quantiles = compose(LARGE_QUANTILES, quantile=figure.quantile, **parts)
             selects = compose("{before} {quantiles}", before=selects, quantiles=quantiles)
+        if figure.is_distinct:
+            selects = compose(
+                "{before} {distinct}", before=selects, distinct=compose(LARGE_DISTINCT, **parts)
+            )
     return selects
 
 

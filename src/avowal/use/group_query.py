@@ -16,8 +16,8 @@ from avowal.use.table_scope import find_relations
 SOURCE = "source"
 """The alias of the relation in the queries that are made here."""
 
-SELECT_PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit", "offset"})
-"""The parts of a SELECT that may be about groups."""
+SELECT_PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit"})
+"""The parts of a SELECT that may be about groups. After OFFSET, a row would tell of rows that it leaves out."""
 
 KEY_NODES = """
     Column Identifier Literal Paren Var Cast DataType TimestampTrunc DateTrunc Extract Year Month Day Hour DayOfWeek
@@ -58,6 +58,8 @@ class Figure(NamedTuple):
     """Its argument, or NULL for a row that does not count."""
     is_sum: bool = False
     """Whether it adds values up: then no visitor may contribute more than half."""
+    is_distinct: bool = False
+    """Whether it counts different values: then those of few visitors have to be of enough visitors together."""
     quantile: SqlFragment | None = None
 
 
@@ -141,7 +143,7 @@ class _GroupReader:
         return keys
 
     def _read_rest(self, items: Sequence[exp.Expr], keys: Sequence[exp.Expr]) -> SqlFragment:
-        """Return HAVING, ORDER BY, LIMIT and OFFSET."""
+        """Return HAVING, ORDER BY and LIMIT."""
         having, order = self._tree.args.get("having"), self._tree.args.get("order")
         rest = constant("")
         if having:
@@ -157,10 +159,9 @@ class _GroupReader:
                 _require(not isinstance(expression, exp.Literal))
                 ordered.set("this", expression)
             rest = compose("{rest} {order}", rest=rest, order=_fragment(order))
-        for part in ("limit", "offset"):
-            if clause := self._tree.args.get(part):
-                _require(_parts(clause) == {"expression"} and isinstance(clause.expression, exp.Literal))
-                rest = compose("{rest} {clause}", rest=rest, clause=_fragment(clause))
+        if limit := self._tree.args.get("limit"):
+            _require(_parts(limit) == {"expression"} and isinstance(limit.expression, exp.Literal))
+            rest = compose("{rest} {limit}", rest=rest, limit=_fragment(limit))
         return rest
 
     def _resolve(self, node: exp.Expr, items: Sequence[exp.Expr]) -> exp.Expr:
@@ -220,16 +221,16 @@ def _read_aggregate(node: exp.Expr) -> Figure:
     match node:
         case exp.Count():
             _require(_parts(node) <= {"this", "big_int"})
-            argument = node.this
-            if isinstance(argument, exp.Distinct):
+            argument, is_distinct = node.this, isinstance(node.this, exp.Distinct)
+            if is_distinct:
                 _require(_parts(argument) == {"expressions"} and len(argument.expressions) == 1)
                 (argument,) = argument.expressions
-            if argument is None or (isinstance(argument, exp.Star) and not _parts(argument)):
+            elif argument is None or (isinstance(argument, exp.Star) and not _parts(argument)):
                 return Figure(TRUE)
-            return Figure(_column(argument))
+            return Figure(_column(argument), is_distinct=is_distinct)
         case exp.ApproxDistinct():
             _require(_parts(node) == {"this"})
-            return Figure(_column(node.this))
+            return Figure(_column(node.this), is_distinct=True)
         case exp.Sum() | exp.Avg():
             _require(_parts(node) == {"this"})
             return Figure(_measure(node.this), is_sum=True)
