@@ -1,8 +1,6 @@
 """Contracts of processors: one that protects less than the terms is insufficient (`docs/spec/processors.md`)."""
 
 import re
-import sqlite3
-from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -19,7 +17,7 @@ from avowal.policy.compare import compare
 from avowal.policy.contract import compile_contract, parse_contract, select_processor_bounds
 from avowal.policy.terms import compile_terms, parse_terms
 from support.errors import raises_code
-from support.site import Site
+from support.site import Site, tamper
 from support.verification import assert_found
 
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
@@ -272,7 +270,5 @@ def test_an_ended_contract_is_insufficient(site: Site) -> None:
 def test_a_changed_contract_is_found_by_verify(site: Site) -> None:
     """A contract that was changed in the register is found by `avowal verify`."""
     assert site.avowal("processor", "add", "shield").status == 0
-    with closing(sqlite3.connect(site.data / "register.sqlite")) as register, register:
-        register.execute("DROP TRIGGER processors_forbid_update")
-        register.execute("UPDATE processors SET contract_text = replace(contract_text, '7 days', '9 days')")
+    tamper(site, "UPDATE processors SET contract_text = replace(contract_text, '7 days', '9 days')")
     assert_found(site, "processor-mismatch", "`shield`")
