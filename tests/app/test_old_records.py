@@ -308,7 +308,7 @@ def write_folder(folder: Path, policy: Policy) -> Site:
 def write_events(session: Session, now: Any) -> None:
     """Write script views of both visitors to a journal."""
     rules = session.admission_rules(now)[-1]
-    writer = JournalWriter(session.folder.data_folder / JOURNALS_FOLDER)
+    writer = JournalWriter(session.folder.data_folder / JOURNALS_FOLDER, session.register.stores.note_journal)
     for number, (address, key) in enumerate(((ANN, 2), (BEN, 4))):
         event = ScriptEvent(
             f"abcdefghij012345678{number}", "https://site.example/a", "https://example.org/a?b"
