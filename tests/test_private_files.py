@@ -24,6 +24,8 @@ def test_a_folder_of_our_own_is_accepted(folder: Path) -> None:
     """Files that others may read are accepted, and so is a folder that is reached by a link or does not exist."""
     check_private_folder(folder)
     check_private_folder(folder, has_secrets=True)
+    (folder / "ours.key").chmod(0o644)  # nobody else may enter the folder
+    check_private_folder(folder, has_secrets=True)
     (folder.parent / "link").symlink_to(folder)
     check_private_folder(folder.parent / "link")
     check_private_folder(folder.parent / "nowhere")
@@ -48,6 +50,7 @@ def test_a_symbolic_link_is_refused(folder: Path, name: str) -> None:
 )
 def test_a_file_that_others_may_change_is_refused(folder: Path, name: str, mode: int) -> None:
     """Nobody else may write to a folder or its files, or read a key."""
+    folder.chmod(0o711)
     (folder / name).chmod(mode)
     with raises_code("file-unsafe"):
         check_private_folder(folder, has_secrets=True)

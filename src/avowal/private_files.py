@@ -22,7 +22,8 @@ _PLAIN_KINDS = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISSOCK)
 def check_private_folder(folder: Path, *, has_secrets: bool = False) -> None:
     """Check a folder and its members, but not the members of its folders. A folder that does not exist is fine.
 
-    With `has_secrets`, nobody but its owner may read a file whose name ends in SECRET_SUFFIXES. Raises StoreError.
+    With `has_secrets`, nobody but its owner may be able to read a file whose name ends in SECRET_SUFFIXES. Raises
+    StoreError.
     """
     with suppress(FileNotFoundError):
         _check(folder, folder.stat(), folder, has_secrets=False)
@@ -57,13 +58,15 @@ def _check(path: Path, status: os.stat_result, folder: Path, *, has_secrets: boo
         raise _unsafe(f"`{path}` is a symbolic link", "put the file or folder itself in its place")
     if not any(is_kind(status.st_mode) for is_kind in _PLAIN_KINDS):
         raise _unsafe(f"`{path}` is neither a file nor a folder", "move it away")
-    owners = {0, os.geteuid()}
+    owners, folder_status = {0, os.geteuid()}, folder.stat()
     if os.geteuid() == 0:
-        owners.add(folder.stat().st_uid)  # root acts for the user who owns the folder
+        owners.add(folder_status.st_uid)  # root acts for the user who owns the folder
     if status.st_uid not in owners:
         raise _unsafe(f"`{path}` belongs to another user", "give it to the user who runs Avowal: `chown`")
     is_secret = has_secrets and stat.S_ISREG(status.st_mode) and path.suffix in SECRET_SUFFIXES
-    if is_secret and status.st_mode & 0o077:
+    if (
+        is_secret and status.st_mode & 0o044 & (folder_status.st_mode & 0o011) << 2
+    ):  # who may enter the folder
         raise _unsafe(f"others may read `{path}`", "take their rights: `chmod go-rwx`")
     if status.st_mode & (0o022 if path == folder else 0o002):
         raise _unsafe(f"others may write to `{path}`", "take that right from them: `chmod go-w`")
