@@ -134,6 +134,14 @@ def answer(view: PurposeView, text: str) -> QueryResult:
     return run_sql_query(view, SqlQuery("content", text, "ann"), limits, hidden, run_here)
 
 
+def balanced(leaf: str, operator: str, count: int) -> str:
+    """Combine leaves by an operator, without deep nesting."""
+    if count == 1:
+        return leaf
+    half = balanced(leaf, operator, count // 2)
+    return f"({half} {operator} {half})"
+
+
 UNRECORDED = [
     "SELECT count(*) FROM requests",
     "SELECT 1",
@@ -224,6 +232,11 @@ RECORDED = [
     "SELECT approx_count_distinct(host) FROM requests",
     "SELECT count(DISTINCT host) - 3 FROM requests HAVING count(*) > 9",
     "SELECT count(*), count(DISTINCT host) FILTER (WHERE bytes > 10) FROM requests",
+    # what would take too long to read, as each alias stands for many nodes
+    f"SELECT count(*) + ({balanced('1', '+', 256)}) AS k FROM views ORDER BY {', '.join(['k'] * 2_000)}",
+    f"SELECT count(*) + ({balanced('1', '+', 256)}) AS k FROM views HAVING {balanced('k > 0', 'AND', 512)}",
+    f"SELECT count(*) + ({balanced('1', '+', 256)}) FROM views ORDER BY {', '.join(['1'] * 2_000)}",
+    f"SELECT count(*) FROM views WHERE view_duration_ms IN ({', '.join(map(str, range(1_500)))})",
     # what is not one SELECT over one relation
     "WITH a AS (SELECT * FROM views) SELECT count(*) FROM a",
     "SELECT count(*) FROM (SELECT * FROM views) AS a",

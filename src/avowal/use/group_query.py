@@ -19,6 +19,9 @@ SOURCE = "source"
 SELECT_PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit"})
 """The parts of a SELECT that may be about groups. After OFFSET, a row would tell of rows that it leaves out."""
 
+GROUP_NODES_MAX = 1_000
+"""The most nodes of a query about groups, with what its aliases stand for: reading more would take too long."""
+
 KEY_NODES = """
     Column Identifier Literal Paren Var Cast DataType TimestampTrunc DateTrunc Extract Year Month Day Hour DayOfWeek
     DayOfWeekIso DayOfYear Week Quarter AtTimeZone Lower Upper SplitPart
@@ -96,6 +99,8 @@ class _GroupReader:
         (self._table,) = tables
         _require(tree.args["from_"].this is self._table and _parts(self._table) == TABLE_PARTS)
         self._tree = tree
+        self._nodes = 0
+        self._count_nodes(tree)
         self._alias = self._table.alias.lower()
         self._columns = {*RELATIONS[self._table.name].columns, "version"}
         self._definitions: dict[str, exp.Expr] = {}
@@ -168,7 +173,7 @@ class _GroupReader:
         """Return what an expression of GROUP BY or ORDER BY stands for: its number, or its own alias."""
         if isinstance(node, exp.Literal):
             _require(node.is_int and 1 <= int(node.name) <= len(items))
-            return items[int(node.name) - 1].copy()
+            return self._copy(items[int(node.name) - 1])
         return self._qualify(node, with_definitions=True)
 
     def _qualify(self, node: exp.Expr, *, with_definitions: bool = False) -> exp.Expr:
@@ -181,12 +186,22 @@ class _GroupReader:
             _require(_parts(part) <= {"this", "table"} and part.table.lower() in {"", self._alias})
             if name not in self._columns:
                 _require(with_definitions and defined is not None and not part.table)
-                return defined.copy() if defined else part
+                return self._copy(defined) if defined else part
             column = exp.column(exp.to_identifier(name, quoted=True), table=SOURCE)
             _require(defined is None or defined == column)
             return column
 
         return node.copy().transform(qualify)
+
+    def _copy(self, node: exp.Expr) -> exp.Expr:
+        """Return a copy of what an alias or a number stands for."""
+        self._count_nodes(node)
+        return node.copy()
+
+    def _count_nodes(self, node: exp.Expr) -> None:
+        """Count the nodes of an expression, and require that all together are not too many."""
+        self._nodes += sum(1 for _ in node.walk())
+        _require(self._nodes <= GROUP_NODES_MAX)
 
     def _check_figures(self, node: exp.Expr, keys: Sequence[exp.Expr], kinds: frozenset[str]) -> None:
         """Require that an expression has nothing but keys, figures and calculations; collect the figures."""
