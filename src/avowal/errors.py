@@ -182,6 +182,7 @@ IntegrityErrorCode = Literal[
     "store-mismatch",
     "store-damaged",
     "store-outdated",
+    "store-rows-mismatch",
     "newer-store",
     "earlier-store",
     "version-mismatch",

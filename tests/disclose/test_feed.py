@@ -6,16 +6,18 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from avowal.register.feeds import Feeds
+from avowal.register.register import open_register
+from avowal.store.duckdb_store import STORE_FILE
+from avowal.store.store_file import StoreFile
 from support.processors import CONTRACT, add_processor
 from support.registers import list_entry_kinds, query_register
 from support.running_server import SETTINGS, RunningServer, start_server
@@ -144,8 +146,12 @@ def test_records_with_changed_rules_are_sent_again(site: Site) -> None:
     """A record whose governing version changed, as after a withdrawn consent, is sent again or deleted."""
     feed(site)
     known = {record["id"] for record in select_kind(take_lines(site), "record")}
-    with duckdb.connect(site.data / "avowal.duckdb") as store:
-        store.execute(
+    with (
+        closing(open_register(site.data, site.folder / "keys", store_file=STORE_FILE)) as register,
+        closing(StoreFile(site.data / STORE_FILE, "64MB", register.stores)) as store,
+        store.write() as cursor,
+    ):
+        cursor.execute(
             "INSERT INTO record_changes BY NAME "
             "SELECT 'requests' AS relation, record_number FROM requests WHERE page_path = '/b'"
         )

@@ -270,7 +270,17 @@ def test_other_methods_are_answered_with_405(callers: dict[str, Caller]) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/privacy/me/x", "/releases/a/b/c", "/metrics/x", "//", "/%2e%2e/avowal.toml"]
+    "path",
+    [
+        "/nothing",
+        "/privacy/me/",
+        "/healthz/",
+        "/privacy/me/x",
+        "/releases/a/b/c",
+        "/metrics/x",
+        "//",
+        "/%2e%2e/avowal.toml",
+    ],
 )
 def test_other_addresses_are_answered_with_404(callers: dict[str, Caller], path: str) -> None:
     """Every other address is answered with status 404, whoever calls."""

@@ -97,7 +97,7 @@ def _create_router(endpoints: Endpoints) -> Starlette:
         yield
         endpoints.syslog_listener.close()
 
-    return Starlette(
+    application = Starlette(
         routes=list_routes(endpoints),
         lifespan=lifespan,
         exception_handlers={
@@ -105,6 +105,8 @@ def _create_router(endpoints: Endpoints) -> Starlette:
             405: _method_not_allowed,
         },
     )
+    application.router.redirect_slashes = False  # a redirect would name the host and scheme of the request
+    return application
 
 
 def _method_not_allowed(request: Request, error: Exception) -> Response:

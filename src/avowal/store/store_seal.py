@@ -5,7 +5,8 @@ the records themselves say is not sealed: `docs/security.md` says why.
 """
 
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hmac import compare_digest
 from pathlib import Path
 
@@ -76,7 +77,11 @@ def find_known_version(path: Path, registry: StoreRegistry | None) -> StoreVersi
 def check_seal(
     cursor: duckdb.DuckDBPyConnection, registry: StoreRegistry | None, known: StoreVersion | None
 ) -> None:
-    """Check the seal of a store. Raises StoreError if it is not the one that the register knows, or an older copy."""
+    """Check the seal of a store, and that its tables hold what was sealed.
+
+    The next change seals whatever the tables hold then, so nothing may be written into a store that was changed without
+    Avowal. Raises StoreError if it was, or if it is not the store that the register knows, or an older copy.
+    """
     seal = read_seal(cursor, registry) if registry else None
     if known is None:
         return
@@ -91,6 +96,14 @@ def check_seal(
             RESTORE_HINT,
             code="store-outdated",
         )
+    with _damage_as_store_error():
+        changed_tables = _compare_contents(seal, read_contents(cursor))
+    if changed_tables:
+        raise StoreError(
+            f"the store was changed without Avowal: {', '.join(f'`{table}`' for table in changed_tables)}",
+            RESTORE_HINT,
+            code="store-rows-mismatch",
+        )
 
 
 def find_changed_tables(cursor: duckdb.DuckDBPyConnection, registry: StoreRegistry) -> list[str]:
@@ -98,7 +111,7 @@ def find_changed_tables(cursor: duckdb.DuckDBPyConnection, registry: StoreRegist
 
     Raises StoreError if the seal is not valid, or a block is damaged.
     """
-    try:
+    with _damage_as_store_error():
         cursor.execute("BEGIN")
         seal, contents = read_seal(cursor, registry), read_contents(cursor)
         for table in contents:
@@ -107,10 +120,22 @@ def find_changed_tables(cursor: duckdb.DuckDBPyConnection, registry: StoreRegist
             )
             cursor.fetchall()
         cursor.execute("COMMIT")
+    return _compare_contents(seal, contents)
+
+
+@contextmanager
+def _damage_as_store_error() -> Iterator[None]:
+    """Raise StoreError if the tables cannot be read."""
+    try:
+        yield
     except duckdb.Error as error:
         raise StoreError(
             f"the store is damaged ({type(error).__name__})", RESTORE_HINT, code="store-damaged"
         ) from None
+
+
+def _compare_contents(seal: StoreSeal | None, contents: dict[str, str]) -> list[str]:
+    """Return the tables that do not hold what was sealed."""
     sealed = seal.contents if seal else {}
     return sorted(name for name in sealed.keys() | contents.keys() if sealed.get(name) != contents.get(name))
 
