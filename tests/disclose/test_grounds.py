@@ -231,20 +231,15 @@ def test_a_recall_writes_a_message_to_the_recipient(site: Site) -> None:
     assert "sent by mistake" in notice.get_content()
 
 
-def test_a_dry_run_is_not_recorded(site: Site) -> None:
-    """A dry run records nothing, whether the release would be made or refused."""
-    entries = len(list_entry_kinds(site))
+def test_a_dry_run_is_recorded(site: Site) -> None:
+    """A dry run, which tells how many visitors there are, is recorded as a refusal, and so is one that is refused."""
     assert disclose_attack(site, "--dry-run").json()["visitors"] == 2
     assert disclose_attack(site, "--dry-run", rows="requests WHERE status > 0").status == 1
-    assert (
-        len(list_entry_kinds(site)),
-        read_rows(site, "release_requests"),
-        read_rows(site, "release_refusals"),
-    ) == (
-        entries,
-        [],
-        [],
-    )
+    assert list_entry_kinds(site)[-2:] == ["release-refused"] * 2
+    assert read_rows(site, "release_refusals", "reason") == [("dry-run",), ("other-subjects",)]
+    assert read_rows(site, "release_requests") == []
+    (counts,) = site.avowal("report", "disclosures", "--json").json()["tables"].values()
+    assert [row["refused"] for row in counts] == [1]
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def disclose(
     )
     with open_session(data) as session:
         if dry_run:
-            print_extract(session.release_workflow.prepare_request(release_input, reader), as_json=as_json)
+            print_extract(session.release_workflow.preview_request(release_input, reader), as_json=as_json)
         else:
             _request_release(session.release_workflow, release_input, reader, package, as_json=as_json)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register
+from avowal.register.release_requests import RefusalReason
 
 QUARTER_MONTHS = 3
 """The length of a period."""
@@ -38,7 +39,11 @@ def count_disclosures(
     outcomes = (
         [(summary.ground, summary.released_at) for summary, _ in releases],
         [(summary.ground, recalled_at) for summary, recalled_at in releases if recalled_at],
-        [(refusal.ground, refusal.refused_at) for refusal in refusals],
+        [
+            (refusal.ground, refusal.refused_at)
+            for refusal in refusals
+            if refusal.reason != RefusalReason.DRY_RUN
+        ],
     )
     released, recalled, refused = (
         Counter((_format_quarter(moment), ground) for ground, moment in outcome if since <= moment < until)

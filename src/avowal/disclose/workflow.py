@@ -126,13 +126,19 @@ class ReleaseWorkflow:
     def record_request(self, release_input: ReleaseInput, requester: str) -> PreparedRelease:
         """Record a request, if something of it may be released. Raises as `prepare_request` does."""
         prepared = self.prepare_request(release_input, requester)
-        request = self.register.release_requests.record(prepared.request)
-        return prepared._replace(request=request)
+        return prepared._replace(request=self.register.release_requests.record(prepared.request))
+
+    def preview_request(self, release_input: ReleaseInput, requester: str) -> PreparedRelease:
+        """Record a dry run or its refusal, and return what would be released. Raises as `prepare_request` does."""
+        ground, recipient_kind = parse_ground(release_input.ground), release_input.recipient_kind
+        with self.recording_refusals(ground, recipient_kind, requester):
+            prepared = self.prepare_request(release_input, requester)
+        self.record_refusal(ground, recipient_kind, RefusalReason.DRY_RUN, requester)
+        return prepared
 
     def prepare_release(self, request: ReleaseRequest) -> PreparedRelease:
         """Return what a recorded request releases now. Raises DisclosureError if nothing may be released any more."""
-        version, seen_entries = self._find_version(), self.register.ledger.count_entries()
-        return self._prepare(request, version, seen_entries)
+        return self._prepare(request, self._find_version(), self.register.ledger.count_entries())
 
     def prepare_approved_release(self, request: ReleaseRequest) -> PreparedRelease:
         """Return what an approved request releases now. Raises DisclosureError if it is not approved or permitted."""

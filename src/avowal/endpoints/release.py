@@ -134,7 +134,7 @@ class ReleaseEndpoint:
     def _create(self, reader: str, body: bytes) -> Response:
         release_input = _parse_input(body)
         if release_input.dry_run:
-            prepared = self.workflow.prepare_request(release_input, reader)
+            prepared = self.workflow.preview_request(release_input, reader)
             return _private_json(
                 {
                     "records": prepared.extract.record_counts,

@@ -45,6 +45,8 @@ class RefusalReason(StrEnum):
     """The requester may not disclose."""
     RECIPIENT = "recipient"
     """The recipient may not receive it, or is not verified."""
+    DRY_RUN = "dry-run"
+    """Nothing was to be released: somebody saw how many records of how many visitors would be."""
 
 
 class RequestDetails(msgspec.Struct, frozen=True, kw_only=True):
