@@ -380,7 +380,6 @@ def test_a_lost_ledger_or_key_is_never_replaced(site: Site) -> None:
     assert not key.exists()
     key.touch(0o600)
     key.write_bytes(key_bytes)
-    key.chmod(0o600)
     assert site.avowal("verify").status == 0
 
 
