@@ -1,6 +1,7 @@
 """Every way to change the tables and schema of an SQLite or DuckDB file, generated from the file itself."""
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -22,6 +23,13 @@ class Tampering(NamedTuple):
     name: str
     statement: str
     values: Sequence[Any] = ()
+
+
+def copy_database(file: Path, folder: Path) -> None:
+    """Copy a database file into a folder, without the log of writes that an earlier copy may have left there."""
+    for earlier in folder.glob(f"{file.name}*"):
+        earlier.unlink()
+    shutil.copy(file, folder)
 
 
 def changed(value: Any) -> Any:

@@ -20,7 +20,7 @@ from avowal.verify.schema import check_schema_of_closed_store
 from support.complete_site import complete_site
 from support.disclosures import PERIOD, RECENT
 from support.site import CHROME, Site, line
-from support.tamperings import changed
+from support.tamperings import changed, copy_database
 from support.verification import assert_found
 
 NOT_FOUND = "what records say is not sealed, only how many there are: see `docs/security.md`"
@@ -88,7 +88,7 @@ def test_every_change_of_a_table_of_the_store_is_found(
         tamperings = list(tamper_with_table(store, table))
     missed = []
     for name, statement, values in tamperings:
-        shutil.copy(complete.data / STORE_FILE, tmp_path)
+        copy_database(complete.data / STORE_FILE, tmp_path)
         with duckdb.connect(tmp_path / STORE_FILE) as store:
             try:
                 if store.execute(statement, values).fetchall() == [(0,)]:
@@ -140,7 +140,7 @@ def test_every_change_of_the_schema_of_the_store_is_found(
     complete: Site, tmp_path: Path, statement: str
 ) -> None:
     """A table, column, constraint, view, macro, type, sequence or index that was added, dropped or changed is found."""
-    shutil.copy(complete.data / STORE_FILE, tmp_path)
+    copy_database(complete.data / STORE_FILE, tmp_path)
     with duckdb.connect(tmp_path / STORE_FILE) as store:
         store.execute(statement)
     assert list(check_schema_of_closed_store(tmp_path / STORE_FILE))

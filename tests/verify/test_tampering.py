@@ -20,7 +20,7 @@ from avowal.verify.checks import verify_register
 from avowal.verify.schema import check_register_schema
 from support.complete_site import complete_site
 from support.site import Site
-from support.tamperings import apply_to_register, read_columns, tamper_with_rows
+from support.tamperings import apply_to_register, copy_database, read_columns, tamper_with_rows
 from support.verification import assert_found
 
 NOT_FOUND = {
@@ -82,7 +82,7 @@ def test_every_change_of_a_table_of_the_register_is_found(
         older_rows = file.execute(f'SELECT * FROM "{table}"').fetchall()
     missed = []
     for tampering in tamper_with_rows(table, columns, rows, older_rows):
-        shutil.copy(complete.data / REGISTER_FILE, tmp_path)
+        copy_database(complete.data / REGISTER_FILE, tmp_path)
         if apply_to_register(tmp_path / REGISTER_FILE, table, tampering):
             codes = find_codes(tmp_path, complete.folder / "keys")
             if not codes and (table, tampering.name) not in NOT_FOUND:
@@ -124,7 +124,7 @@ def test_every_change_of_the_schema_of_the_register_is_found(complete: Site, tmp
     """A table, view, index, trigger, constraint or mark that was added, dropped or changed is found."""
     missed = []
     for name, statements in list_schema_changes():
-        shutil.copy(complete.data / REGISTER_FILE, tmp_path)
+        copy_database(complete.data / REGISTER_FILE, tmp_path)
         with closing(sqlite3.connect(tmp_path / REGISTER_FILE)) as file:
             for statement in statements:
                 file.execute(statement)
@@ -171,7 +171,7 @@ def test_an_entry_of_others_is_never_signed(complete: Site, tmp_path: Path) -> N
 
 def test_a_seal_tells_nothing_of_an_erased_row(complete: Site, tmp_path: Path) -> None:
     """After an erasure the sums are those of a register that never had the row."""
-    shutil.copy(complete.data / REGISTER_FILE, tmp_path)
+    copy_database(complete.data / REGISTER_FILE, tmp_path)
     with closing(Register(tmp_path, complete.folder / "keys")) as register:
 
         def read_sums() -> dict[str, bytes]:
