@@ -15,7 +15,9 @@ from pathlib import Path
 
 import atheris
 
-FOLDER = Path(__file__).parent.parent / "build/fuzz"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "build/fuzz"
+sys.path.append(str(ROOT / "tests"))  # for `support`, which tests and fuzz targets share
 INPUT_BYTES_MAX = 8192
 INPUT_SECONDS_MAX = 5
 """An input that takes longer is a fault: a stranger could make the server wait."""

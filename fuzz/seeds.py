@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from avowal.logs.formats import FORMATS
-from signed import PACKAGE, RECEIPT
+from signed import RECEIPT
+from support.packages import PACKAGE
 from targets import TARGETS
 
 ROOT = Path(__file__).parent.parent

@@ -44,8 +44,10 @@ from avowal.submissions.form_upload import TEXT_BYTES_MAX, FormUpload, Submissio
 from avowal.use.row_selection import parse_row_selection
 from avowal.use.sql_allow_list import validate_query
 from avowal.use.table_scope import CATALOG
-from signed import FILES, MANIFEST, SIGNER, STATEMENT
-from signed import NOW as SIGNED_AT
+from signed import STATEMENT
+from support.ledgers import SIGNER
+from support.packages import FILES, MANIFEST
+from support.packages import NOW as SIGNED_AT
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NO_QUERY = AdmissionRules(
