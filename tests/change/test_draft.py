@@ -19,6 +19,7 @@ from support.disclosures import (
 from support.processors import CONTRACT, add_processor
 from support.running_server import SETTINGS, SITE, cookie_headers, start_server
 from support.site import CHROME, Site, line
+from support.submissions import order_form
 from support.templates import make_once
 
 SOURCES = Path(__file__).parents[2] / "src" / "avowal"
@@ -30,25 +31,7 @@ READERS_OF_DRAFTS = {
     "cli/policy_adopt.py",
     "cli/policy_publish.py",
 }
-ORDER = """
-[[collect]]
-categories = ["submission"]
-keep = { full = "6 months" }
-for = ["requested-service"]
-
-[[form]]
-name = "order"
-fields = { name = "person-name", email = "email-address" }
-required = ["email"]
-for = ["requested-service"]
-needs = ["person-name"]
-
-[[disclose]]
-categories = ["submission"]
-keep = { full = "30 days" }
-to = "named-person"
-ground = "requested-function"
-"""
+ORDER = order_form('name = "person-name", email = "email-address"', more='required = ["email"]\n')
 HOSTILE = """
 vocabulary = 2
 controller = "Somebody else"

@@ -27,29 +27,16 @@ from support.disclosures import (
 )
 from support.processors import CONTRACT, add_processor
 from support.site import CHROME, CommandResult, Site, line
+from support.submissions import order_form
 from support.templates import make_once
 from support.verification import assert_found
 
 CHECKING = '[[ground]]\nname = "fraud-or-misuse"                         # `checking` and `industry-abuse-control`\nevidence = ["case", "records"]\n'
 ATTACK = ("--rows", "requests WHERE page_path LIKE '/wp-%'", "--categories", "ip-address,page-path")
-ORDER = """
-[[collect]]
-categories = ["submission"]
-keep = { full = "6 months" }
-for = ["requested-service", "content"]
-
-[[form]]
-name = "order"
-fields = { name = "person-name", email = "email-address", phone = "telephone-number" }
-for = ["requested-service"]
-needs = ["person-name"]
-
-[[disclose]]
-categories = ["submission"]
-keep = { full = "30 days" }
-to = "named-person"
-ground = "requested-function"
-"""
+ORDER = order_form(
+    'name = "person-name", email = "email-address", phone = "telephone-number"',
+    purposes='"requested-service", "content"',
+)
 
 
 def edit_terms(site: Site, *changes: tuple[str, str], updated: str = f"{NOW.date()}") -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from support.disclosures import COURT_REQUEST
 from support.running_server import SETTINGS, Answer, RunningServer, start_server
 from support.site import CHROME, Site, line
 
@@ -22,21 +23,6 @@ ATTACK = {
     "row_filter": "requests WHERE status = 404",
     "evidence_reference": "case 12",
     "categories": ["ip-address", "page-path"],
-}
-ORDER = {
-    "ground": "required-by-law",
-    "recipient": "District Court",
-    "subject": "203.0.113.77",
-    "since": f"{RECENT.date()}",
-    "until": f"{RECENT.date()}",
-    "evidence_reference": "1 A 23/26",
-    "evidence": {
-        "instrument": "order",
-        "issuer": "District Court",
-        "date": "2026-01-02",
-        "scope": "requests",
-    },
-    "categories": ["page-path"],
 }
 
 
@@ -95,7 +81,7 @@ def test_a_reader_who_may_disclose_gets_a_package(server: RunningServer) -> None
 
 def test_a_release_needs_the_approval_of_another_reader(server: RunningServer) -> None:
     """A reader cannot approve their own request; once approved, its package can be made one time."""
-    answer = call_as(server, "POST", "/releases", ORDER)
+    answer = call_as(server, "POST", "/releases", COURT_REQUEST)
     assert (answer.status, answer.json()["required_approvals"]) == (202, 1), answer.body
     path = f"/releases/{answer.json()['reference']}"
     assert (
@@ -121,8 +107,15 @@ def test_a_release_needs_the_approval_of_another_reader(server: RunningServer) -
         ({**ATTACK, "ground": "fun"}, "ann", {}, 400, "unknown-name", 0),
         ({**ATTACK, "row_filter": "requests WHERE status > 0"}, "ann", {}, 403, "selection-too-broad", 1),
         ({**ATTACK, "evidence_reference": " "}, "ann", {}, 403, "evidence-missing", 1),
-        ({**ORDER, "subject": "203.0.113.0/24"}, "bea", {}, 403, "selection-too-broad", 1),
-        ({**ORDER, "subject": "203.0.113.0/24", "dry_run": True}, "bea", {}, 403, "selection-too-broad", 1),
+        ({**COURT_REQUEST, "subject": "203.0.113.0/24"}, "bea", {}, 403, "selection-too-broad", 1),
+        (
+            {**COURT_REQUEST, "subject": "203.0.113.0/24", "dry_run": True},
+            "bea",
+            {},
+            403,
+            "selection-too-broad",
+            1,
+        ),
         ({**ATTACK, "recipient": "x" * 70_000}, "bea", {}, 413, "body-too-large", 0),
     ],
 )

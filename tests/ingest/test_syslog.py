@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from support.programs import find_program, run_program
+from support.programs import NGINX_START, find_program, run_program
 from support.running_server import RunningServer, free_port, start_server
 from support.site import FIREFOX, Site, wait_until
 
 SECRET = "s3cr3t"  # noqa: S105  # not a real secret
 CONFIGS = {
-    "nginx": """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
-events {{ worker_connections 64; }}
-http {{
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    access_log syslog:server=127.0.0.1:{syslog} combined;
+    "nginx": NGINX_START
+    + """    access_log syslog:server=127.0.0.1:{syslog} combined;
     server {{ listen 127.0.0.1:{port}; location / {{ return 200 "there"; }} }}
 }}
 """,

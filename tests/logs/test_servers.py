@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from avowal.logs.formats import create_parser, detect_format
-from support.programs import find_program, run_program
+from support.programs import APACHE_START, NGINX_START, find_program, run_program
 from support.running_server import free_port
 from support.site import wait_until
 
@@ -25,17 +25,14 @@ REQUESTS = (
 )
 PATHS = [target.partition("?")[0] for _, target, _ in REQUESTS]
 
-NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
-events {{ worker_connections 64; }}
-http {{
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    {directive}
+NGINX = (
+    NGINX_START
+    + """    {directive}
     access_log {log} {name};
     server {{ listen 127.0.0.1:{port}; location = /missing {{ return 404; }} location / {{ return 200 "there"; }} }}
 }}
 """
+)
 PASTED = (
     'log_format timed \'$remote_addr|$time_iso8601|$status|"$request"|"$http_user_agent"|$request_time\';'
 )
@@ -44,21 +41,16 @@ JSON = (
     '"request":"$request","status":$status,"http_user_agent":"$http_user_agent",'
     '"request_time":$request_time}\';'
 )
-APACHE = """
-ServerRoot {folder}
-PidFile {folder}/pid
-Listen 127.0.0.1:{port}
-ServerName www.example.org
-ErrorLog {folder}/error.log
-LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
-LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
-LoadModule alias_module /usr/lib/apache2/modules/mod_alias.so
+APACHE = (
+    APACHE_START
+    + """LoadModule alias_module /usr/lib/apache2/modules/mod_alias.so
 DocumentRoot {folder}
 Redirect 404 /missing
 Redirect 200 /
 LogFormat "%v %h %l %u %t \\"%r\\" %>s %b \\"%{{Referer}}i\\" \\"%{{User-Agent}}i\\"" vhost
 CustomLog {log} vhost
 """
+)
 HAPROXY = """
 global
     log stdout format {syslog} local0

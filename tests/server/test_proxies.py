@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.manual import read_snippet
-from support.programs import find_program, run_program
+from support.programs import APACHE_START, NGINX_START, find_program, run_program
 from support.running_server import SITE, RunningServer, free_port, start_server
 from support.site import FIREFOX, Site
 
@@ -23,25 +23,17 @@ host = "{SITE}"
 trusted_proxies = ["127.0.0.1/32"]
 events_per_minute = 0
 """
-NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
-events {{ worker_connections 64; }}
-http {{
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi; access_log off;
+NGINX = (
+    NGINX_START
+    + """ access_log off;
     server {{ listen 127.0.0.1:{port}; {snippet}
         location = /metrics {{ proxy_pass http://127.0.0.1:8080; proxy_set_header X-Forwarded-For $remote_addr; }} }}
 }}
 """
-APACHE = """
-ServerRoot {folder}
-PidFile {folder}/pid
-Listen 127.0.0.1:{port}
-ServerName www.example.org
-ErrorLog {folder}/error.log
-LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
-LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
-LoadModule headers_module /usr/lib/apache2/modules/mod_headers.so
+)
+APACHE = (
+    APACHE_START
+    + """LoadModule headers_module /usr/lib/apache2/modules/mod_headers.so
 LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
 LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
 <VirtualHost *:{port}>
@@ -49,6 +41,7 @@ LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
 ProxyPass "/metrics" "http://127.0.0.1:8080/metrics"
 </VirtualHost>
 """
+)
 HAPROXY = """
 defaults
     mode http

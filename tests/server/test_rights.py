@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import pytest
 
 from avowal.server.application import Endpoints, list_routes
+from support.disclosures import COURT_REQUEST
 from support.processors import CONTRACT, add_processor
 from support.running_server import (
     SITE,
@@ -54,16 +55,6 @@ required = ["text"]
 for = ["requested-service"]
 
 """
-ORDER = {
-    "ground": "required-by-law",
-    "recipient": "District Court",
-    "subject": "203.0.113.77",
-    "since": f"{RECENT.date()}",
-    "until": f"{RECENT.date()}",
-    "evidence_reference": "1 A 23/26",
-    "evidence": {"instrument": "order", "issuer": "Court", "date": "2026-01-02", "scope": "requests"},
-    "categories": ["page-path"],
-}
 PARAMETERS = {
     "{choice}": "refuse",
     "{form}": "contact",
@@ -181,7 +172,7 @@ def callers(server: RunningServer) -> dict[str, Caller]:
 def request_release(server: RunningServer, *, approved: bool) -> str:
     """Request a release as the requester; returns its reference."""
     requester = Caller("", server, authorization=basic("dan"))
-    answer = requester.request("POST", "/releases", json.dumps(ORDER).encode(), JSON)
+    answer = requester.request("POST", "/releases", json.dumps(COURT_REQUEST).encode(), JSON)
     reference: str = answer.json()["reference"]
     if approved:
         approver = Caller("", server, authorization=basic("eve"))
@@ -199,7 +190,7 @@ def call(caller: Caller, request: str) -> Answer:
         "/collect": json.dumps(event),
         "/sign-in": urlencode({"name": name, "password": f"{PASSWORD} {name}"}),
         "/submit/{form}": "text=words",
-        "/releases": json.dumps({**ORDER, "dry_run": True}),
+        "/releases": json.dumps({**COURT_REQUEST, "dry_run": True}),
         "/releases/{reference}/approval": "{}",
         "/releases/{reference}/package": "{}",
         **{f"/privacy/me/tab{rest}": f"script_views={caller.tokens}" for rest in ("", "/export", "/erasure")},

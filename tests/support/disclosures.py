@@ -8,6 +8,7 @@ from pathlib import Path
 from avowal.ledger.release_entry import RequestSummary
 from avowal.register.release_requests import ReleaseRequest, RequestDetails
 from support.site import CHROME, GOOGLEBOT, CommandResult, Site, line
+from support.submissions import order_form
 from support.templates import make_once
 
 ANN, BEN = "203.0.113.77", "203.0.113.88"
@@ -42,24 +43,25 @@ COURT_ORDER = {
     "scope": "requests of the address in the two days",
 }
 """Evidence of a court order."""
-DISCLOSED_FORM = """
-[[collect]]
-categories = ["submission"]
-keep = { full = "6 months" }
-for = ["requested-service"]
-
-[[form]]
-name = "order"
-fields = { name = "person-name", email = "email-address", text = "message" }
-for = ["requested-service"]
-needs = ["person-name", "message"]
-
-[[disclose]]
-categories = ["submission"]
-keep = { full = "30 days" }
-to = "named-person"
-ground = "requested-function"
-"""
+COURT_REQUEST = {
+    "ground": "required-by-law",
+    "recipient": "District Court",
+    "subject": ANN,
+    "since": f"{RECENT.date()}",
+    "until": f"{RECENT.date()}",
+    "evidence_reference": "1 A 23/26",
+    "evidence": {
+        "instrument": "order",
+        "issuer": "District Court",
+        "date": "2026-01-02",
+        "scope": "requests",
+    },
+    "categories": ["page-path"],
+}
+"""A request of a release to a court, as a program sends it."""
+DISCLOSED_FORM = order_form(
+    'name = "person-name", email = "email-address", text = "message"', needs='"person-name", "message"'
+)
 """Terms with a form whose submissions may be disclosed."""
 
 

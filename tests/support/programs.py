@@ -11,6 +11,26 @@ import pytest
 
 from support.site import wait_until
 
+NGINX_START = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
+events {{ worker_connections 64; }}
+http {{
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+"""
+"""How settings of nginx begin that write into one folder; a template for `str.format`, which a test completes."""
+
+APACHE_START = """
+ServerRoot {folder}
+PidFile {folder}/pid
+Listen 127.0.0.1:{port}
+ServerName www.example.org
+ErrorLog {folder}/error.log
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+"""
+"""The same for Apache."""
+
 SEARCH_PATH = "/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
 
 

@@ -128,6 +128,13 @@ class RunningServer:
             raise
         return rows
 
+    def send_views_of_two_visitors(self) -> None:
+        """Send script views of `/of-ann` and `/too` by ANN, and of `/of-ben` by BEN, and wait until they are loaded."""
+        for number, (visitor, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
+            token, url = f"{number}bcdefghij0123456789", f"https://{SITE}{path}"
+            assert self.send_event(cookie_headers(visitor), script_view_token=token, url=url).status == 202
+        self.wait_for_rows("SELECT page_path FROM views", 3)
+
     def stop(self) -> None:
         """End the server with SIGTERM, and assert that it ends with status 0."""
         assert self.command.end(signal.SIGTERM) == 0

@@ -11,18 +11,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Route, sync_playwright
 
 from support.browsers import CHROMIUM, NGINX, SCRIPTED_PAGE, needs_chromium_and_nginx
-from support.programs import run_program
+from support.programs import NGINX_START, run_program
 from support.running_server import RunningServer, free_port, start_server
 from support.site import CHROME, Site, wait_until
 
 pytestmark = needs_chromium_and_nginx
 
-CONFIG = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; worker_rlimit_nofile 256;
-events {{ worker_connections 64; }}
-http {{
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi; types {{ text/html html; }}
+CONFIG = (
+    NGINX_START
+    + """ types {{ text/html html; }}
     access_log {folder}/access.log combined;
     server {{
         listen 127.0.0.1:{port};
@@ -36,6 +33,7 @@ http {{
     }}
 }}
 """
+)
 
 
 HIDE = """hidden => {

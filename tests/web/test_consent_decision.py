@@ -15,7 +15,6 @@ from support.running_server import (
     ANN,
     BEN,
     SAME_ORIGIN,
-    SITE,
     TODAY,
     RunningServer,
     browser_cookie,
@@ -45,15 +44,7 @@ def site_with_looser_version(folder: Path) -> Site:
     """Make a site of three languages with two visitors, and then a second version that keeps more."""
     site = site_in_three_languages(Site(folder), ("notice-days = 30", "notice-days = 0"))
     with start_server(site) as server:
-        for number, (visitor, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
-            token = f"{number}bcdefghij0123456789"
-            assert (
-                server.send_event(
-                    cookie_headers(visitor), script_view_token=token, url=f"https://{SITE}{path}"
-                ).status
-                == 202
-            )
-        server.wait_for_rows("SELECT page_path FROM views", 3)
+        server.send_views_of_two_visitors()
         server.stop()
     publish(site, 'keep = { page = "forever" }', 'keep = { full = "forever" }')
     return site

@@ -17,7 +17,6 @@ from support.running_server import (
     NEW,
     SAME_ORIGIN,
     SETTINGS,
-    SITE,
     RunningServer,
     browser_cookie,
     cookie_headers,
@@ -32,15 +31,7 @@ def site_with_script_views(folder: Path) -> Site:
     """Make a site with script views of two visitors at one address, and one access by a user."""
     site = Site(folder).init(settings=SETTINGS)
     with start_server(site) as running_server:
-        for number, (visitor, path) in enumerate(((ANN, "/of-ann"), (ANN, "/too"), (BEN, "/of-ben"))):
-            token = f"{number}bcdefghij0123456789"
-            assert (
-                running_server.send_event(
-                    cookie_headers(visitor), script_view_token=token, url=f"https://{SITE}{path}"
-                ).status
-                == 202
-            )
-        running_server.wait_for_rows("SELECT page_path FROM views", 3)
+        running_server.send_views_of_two_visitors()
         assert site.avowal("user", "add", "zoe", "--purposes", "abuse").status == 0
         result = site.avowal("query", "--purpose", "abuse", "--as", "zoe", "SELECT visitor_id FROM views")
         assert result.status == 0, result.err
