@@ -42,6 +42,8 @@ GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.
 
 DEADLINE_SECONDS = 60.0
 """The longest time that a test waits for a condition."""
+LONGEST_PAUSE_SECONDS = 0.2
+"""The longest pause between two looks: a condition that sends a request stays below the server's limits."""
 
 
 def line(
@@ -68,12 +70,13 @@ def line(
 
 
 def wait_until(condition: Callable[[], bool], description: str) -> None:
-    """Poll a condition until it holds. Fails with a description after the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    """Poll a condition until it holds, ever less often. Fails with a description after the deadline."""
+    deadline, pause = time.monotonic() + DEADLINE_SECONDS, 0.02
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"in {DEADLINE_SECONDS:.0f} s this never came true: {description}")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.1 * pause, LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(frozen=True)

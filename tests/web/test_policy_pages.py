@@ -248,6 +248,7 @@ def test_the_policy_page_shows_the_current_status(server: RunningServer) -> None
 def test_a_failed_verification_is_shown(server: RunningServer) -> None:
     """A failed verification is shown together with the time of the last one that passed."""
     path = server.site.data / "verified.json"
+    wait_until(path.exists, "the server to verify the folder")
     saved = path.read_bytes()
     record_failure(server.site.data, TODAY + timedelta(hours=1))
     try:
