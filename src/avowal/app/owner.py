@@ -6,7 +6,12 @@ from typing import ClassVar
 
 from avowal.clock import utc_now
 from avowal.config import VIEW_SOURCE_SCRIPT, Folder
-from avowal.keep.enforcement import PolicyEnforcer, compute_governing_bounds, effective_versions
+from avowal.keep.enforcement import (
+    PolicyEnforcer,
+    compute_governing_bounds,
+    effective_versions,
+    find_governing_bounds,
+)
 from avowal.policy.bounds import Bounds
 from avowal.register.register import Register
 from avowal.store.interface import Store, VisitRules
@@ -43,7 +48,7 @@ class FolderOwner:
 
     def governing_bounds(self, now: datetime) -> list[Bounds]:
         """Return the bounds of each governing number, from 1 on, at a moment."""
-        return compute_governing_bounds(effective_versions(self.register.versions(), now))
+        return find_governing_bounds(self.register.versions(), now)
 
     def purpose_view(self, purpose: str) -> PurposeView:
         """Return what a purpose may see now."""

@@ -13,6 +13,7 @@ from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import (
     compute_governing_bounds,
     effective_versions,
+    find_governing_bounds,
     find_version_in_force,
     oldest_permitted_time,
 )
@@ -22,6 +23,7 @@ from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Version
 from avowal.register.restrictions import SubmissionSelector
+from avowal.register.submissions import find_key_precision
 from avowal.submissions.access import SubmissionAccess
 from avowal.submissions.encryption import CHUNK_BYTES, IncomingFile
 from avowal.submissions.form_upload import FormUpload, SubmissionRejected
@@ -60,7 +62,7 @@ def record_received_submission(session: Session, received: ReceivedSubmission, n
     versions = register.versions()
     version = find_version_in_force(versions, received.submitted_at)
     form = _find_form(version, received.form)
-    bounds = compute_governing_bounds(effective_versions(versions, now))[version.number - 1]
+    bounds = find_governing_bounds(versions, now)[version.number - 1]
     if missing := form.find_uncollected_categories(bounds.collected_categories):
         raise RefusedError(
             f"version {version.number}, which was in force, or a later one, does not collect `{missing[0]}`",
@@ -93,9 +95,8 @@ def _may_keep_visitor(bounds: Bounds, received: ReceivedSubmission, now: datetim
     """Return whether the visitor's key may be kept with a submission that arrived earlier."""
     if received.visitor is None:
         return False
-    precision = "full" if int(received.visitor, 16) & 1 else "day"  # a cookie's key is odd
     ages = bounds.retention_ages("visitor-id")
-    return received.submitted_at >= oldest_permitted_time(ages, now, precision)
+    return received.submitted_at >= oldest_permitted_time(ages, now, find_key_precision(received.visitor))
 
 
 def _check_ages(bounds: Bounds, submitted_at: datetime, categories: Sequence[str], now: datetime) -> None:

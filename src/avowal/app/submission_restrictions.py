@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from avowal.app.session import Session
 from avowal.errors import InvalidInputError, RefusedError
-from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.enforcement import find_governing_bounds
 from avowal.keep.visitor_lookup import VISITOR_KEY_PATTERN
 from avowal.policy.form import FILE_CATEGORY, SUBMISSION_CATEGORY, SUBMISSION_TIME_CATEGORY
 from avowal.policy.vocabulary import expand_words, load_vocabulary
@@ -134,7 +134,7 @@ def _check_categories(
         for category in load_vocabulary().expand("categories", SUBMISSION_CATEGORY)
         if category not in {SUBMISSION_TIME_CATEGORY, FILE_CATEGORY}
     ]
-    bounds = compute_governing_bounds(effective_versions(session.register.versions(), now))
+    bounds = find_governing_bounds(session.register.versions(), now)
     for field, category in categories.items():
         if category not in field_categories:
             raise InvalidInputError(

@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 from avowal.app.owner_requests import RelationSummary, SummarizeVisitor
 from avowal.app.session import Session
 from avowal.clock import utc_now
-from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.enforcement import find_governing_bounds
 from avowal.ledger.release_entry import ReleaseSummary
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.register.readers import RecordedAccess
@@ -152,7 +152,7 @@ def _find_accesses(
 def _find_submissions(session: Session, visitor_key: str) -> list[VisitorSubmission]:
     """Return the visitor's submissions, decrypted as far as their values may still be kept."""
     submissions = session.register.submissions
-    bounds = compute_governing_bounds(effective_versions(session.register.versions(), utc_now()))
+    bounds = find_governing_bounds(session.register.versions(), utc_now())
 
     def decrypt(submission: Submission) -> list[FieldValue]:
         ages = bounds[submission.version - 1].retention_ages

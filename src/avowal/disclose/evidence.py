@@ -209,11 +209,10 @@ def select_submissions(
     return selected
 
 
-def find_missing_evidence(governing_bounds: Sequence[Bounds], request: ReleaseRequest) -> list[EvidenceKind]:
-    """Return the evidence that a request lacks, and the terms require that govern any record."""
-    strictest = find_strictest_requirements(governing_bounds, request.summary.ground)
+def find_missing_evidence(requirements: GroundRequirements, request: ReleaseRequest) -> list[EvidenceKind]:
+    """Return the evidence that is required and a request lacks. An authorisation is found in the register."""
     given = {EvidenceKind.AUTHORISATION, *request.details.evidence}
-    return [kind for kind in strictest.evidence if kind not in given]
+    return [kind for kind in requirements.evidence if kind not in given]
 
 
 def _find_refused_categories(
@@ -224,7 +223,6 @@ def _find_refused_categories(
     Those that are not requested are refused only with all others: the age of rows is that of their time's category.
     """
     details, requested = request.details, {*request.summary.categories}
-    given = {EvidenceKind.AUTHORISATION, *details.evidence}
     authorised = {*register.authorisations.current_by_category(details.visitor, details.recipient)}
     served = details.evidence.get(EvidenceKind.FUNCTION)
     submission = register.submissions.find(served) if served else None
@@ -242,7 +240,7 @@ def _find_refused_categories(
                 and not details.row_filter
             )
             refused |= requested - needs.categories if is_served else requested
-        if not given.issuperset(required.evidence) or refused >= requested:
+        if find_missing_evidence(required, request) or refused >= requested:
             refused = {cell.category for cell in bounds.cells}
         yield refused
 

@@ -36,7 +36,7 @@ from avowal.disclose.request import (
     refusing_queries,
 )
 from avowal.errors import DisclosureError, RefusedError
-from avowal.keep.enforcement import compute_governing_bounds, effective_versions, find_version_in_force
+from avowal.keep.enforcement import find_governing_bounds, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.ledger.release_entry import RequestSummary
 from avowal.policy.bounds import OPERATOR, Bounds
@@ -248,7 +248,7 @@ class ReleaseWorkflow:
         return find_version_in_force(self.register.versions(), utc_now())
 
     def _find_governing_bounds(self) -> list[Bounds]:
-        return compute_governing_bounds(effective_versions(self.register.versions(), utc_now()))
+        return find_governing_bounds(self.register.versions(), utc_now())
 
     def _parse_seal(self, release_input: ReleaseInput) -> datetime | None:
         text = release_input.sealed_until
@@ -310,10 +310,9 @@ class ReleaseWorkflow:
         self, request: ReleaseRequest, requirements: GroundRequirements, bounds: Sequence[Bounds]
     ) -> Extract:
         """Return what a request releases now. Raises DisclosureError if that is nothing."""
-        given = {EvidenceKind.AUTHORISATION, *request.details.evidence}
-        if missing := sorted({*requirements.evidence} - given):
+        if missing := find_missing_evidence(requirements, request):
             raise DisclosureError(
-                f"the version in force requires more evidence than the request has: {', '.join(missing)}",
+                f"the version in force requires more evidence than the request has: {', '.join(sorted(missing))}",
                 "request it again",
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
@@ -331,7 +330,8 @@ class ReleaseWorkflow:
                 RefusalReason.OTHER_SUBJECTS,
                 code="selection-too-broad",
             )
-        if not extract.tables and (lacking := find_missing_evidence(bounds, request)):
+        strictest = find_strictest_requirements(bounds, request.summary.ground)
+        if not extract.tables and (lacking := find_missing_evidence(strictest, request)):
             raise DisclosureError(
                 f"nothing may be released without more evidence: {', '.join(lacking)}",
                 "earlier versions require it of what came in under them; request it again",

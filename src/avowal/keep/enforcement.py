@@ -60,7 +60,7 @@ class PolicyEnforcer:
             self._derive(
                 store, now, self.register.consents.compute_governing_update(store.consent_cursor(), now)
             )
-            bounds = compute_governing_bounds(effective_versions(self.register.versions(), now))
+            bounds = find_governing_bounds(self.register.versions(), now)
             store.apply_retention(plan_retention(bounds, now), now)
             removed_submissions = self.register.submissions.apply_retention(
                 bounds, now, store.next_retention_run()
@@ -81,17 +81,13 @@ class PolicyEnforcer:
         Raises RefusedError if nothing is held of them: then nothing is recorded.
         """
         with self._writing(store):
-            if self.register.erasures.pending():
-                self._finish_erasures(store, now)
+            self._finish_erasures(store, now)
             if not (store.holds_visitor(int(visitor_key, 16)) or self.register.erasures.is_held(visitor_key)):
                 raise RefusedError(
                     "no data of that visitor is stored",
                     "check the key of the visitor",
                     code="records-not-found",
                 )
-            self._finish_erasures(
-                store, now
-            )  # forgets what a crash left; nothing is written before this line
             self.register.erasures.begin(visitor_key)
             return self._finish_erasures(store, now)[visitor_key]
 
@@ -172,6 +168,11 @@ def find_smallest_group(versions: Sequence[Version]) -> int:
 def compute_governing_bounds(versions: Sequence[Version]) -> list[Bounds]:
     """Return the bounds of each governing number, from 1 on. They are computed once for each publication."""
     return _cached_governing_bounds(tuple(versions))
+
+
+def find_governing_bounds(versions: Sequence[Version], moment: datetime) -> list[Bounds]:
+    """Return the bounds of each governing number, from 1 on, at a moment."""
+    return compute_governing_bounds(effective_versions(versions, moment))
 
 
 @lru_cache(maxsize=8)

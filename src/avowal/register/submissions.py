@@ -37,6 +37,12 @@ VISITOR_KEY_LAST_BITS = {"day": 0, "full": 1}
 """The last bit of a visitor's key, by its precision: daily keys are even, and keys of cookies odd."""
 
 
+def find_key_precision(visitor_key: str) -> str:
+    """Return the precision of a visitor's key, in hexadecimal: `day` or `full`."""
+    last_bit = int(visitor_key, 16) & 1
+    return next(precision for precision, bit in VISITOR_KEY_LAST_BITS.items() if bit == last_bit)
+
+
 class VersionPeriod(NamedTuple):
     """The times of the first and the last of the records of a version (UTC), and how many there are."""
 

@@ -42,6 +42,7 @@ from avowal.store.interface import (
 )
 from avowal.store.load_state import (
     ArrowStream,
+    VersionCheck,
     find_load_position,
     have_valid_versions,
     number_requests,
@@ -108,6 +109,7 @@ class DuckDBStore:
     def load_segments(self, segments: Sequence[Segment]) -> list[LoadResult]:
         """See Store."""
         results, frames = [], []
+        have_valid_versions = self._create_version_check()
         with self._write() as cursor:
             for segment in segments:
                 metadata = segment.metadata
@@ -118,7 +120,7 @@ class DuckDBStore:
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
                 replaced = remove_provisional_line(cursor, position.provisional_load)
                 records = segment.records
-                if not self._have_valid_versions(records, "request_time"):
+                if not have_valid_versions(records, "request_time"):
                     raise version_mismatch_error(f"a segment of `{metadata.origin.name}`")
                 frames.append(records.with_columns(load_number=pl.lit(load, dtype=pl.UInt64)))
                 record_load(cursor, metadata, load, replaced)
@@ -131,8 +133,9 @@ class DuckDBStore:
 
     def load_journals(self, journals: Sequence[Journal]) -> list[Journal]:
         """See Store."""
+        have_valid_versions = self._create_version_check()
         with self._write() as cursor:
-            frames, refused = record_journals(cursor, journals, self._have_valid_versions)
+            frames, refused = record_journals(cursor, journals, have_valid_versions)
             rows = pl.concat(frames) if frames else JOURNAL_SCHEMA.to_frame()
             if len(rows):
                 ((load,),) = cursor.execute("SELECT nextval('load_numbers')").fetchall()
@@ -261,7 +264,7 @@ class DuckDBStore:
         """See Store."""
         values = {"script_view_ids": list(script_view_ids), "new_visitor_id": new_visitor_id}
         if not self._read(read_sql("store", "visitor_tab_views"), values).rows:
-            return 0  # without a transaction, which would be sealed
+            return 0  # each transaction is sealed, even one that changes nothing
         with self._write() as cursor:
             execute_statements(cursor, read_sql("store", "reassign_script_views"), values)
             count = "SELECT count(*) FROM script_views WHERE visitor_id = ?"
@@ -269,13 +272,18 @@ class DuckDBStore:
 
     def clear_erased_counts(self) -> None:
         """See Store."""
-        with self._write() as cursor:
-            cursor.execute("DELETE FROM erased_counts")
+        if self._read("SELECT 1 FROM erased_counts LIMIT 1", {}).rows:
+            with self._write() as cursor:
+                cursor.execute("DELETE FROM erased_counts")
 
     def clear_changes(self, last_change: int) -> None:
         """See Store."""
-        with self._write() as cursor:
-            cursor.execute("DELETE FROM record_changes WHERE change_number <= ?", [last_change])
+        values = {"last_change": last_change}
+        if self._read(
+            "SELECT 1 FROM record_changes WHERE change_number <= $last_change LIMIT 1", values
+        ).rows:
+            with self._write() as cursor:
+                cursor.execute("DELETE FROM record_changes WHERE change_number <= $last_change", values)
 
     def is_compacting(self) -> bool:
         """See Store."""
@@ -332,10 +340,11 @@ class DuckDBStore:
         with self._file.read() as cursor:
             return query_with_timeout(cursor, sql, timeout_seconds)
 
-    def _have_valid_versions(self, records: pl.DataFrame, time_column: str) -> bool:
-        return self._version_starts is None or have_valid_versions(
-            records, time_column, self._version_starts()
-        )
+    def _create_version_check(self) -> VersionCheck:
+        """Return what tells whether records name the versions in force at their times, which are read once."""
+        if self._version_starts is None:
+            return lambda *_: True
+        return partial(have_valid_versions, self._version_starts())
 
     def _read(self, sql: str, values: Mapping[str, Any]) -> ResultTable:
         with self._file.read() as cursor:

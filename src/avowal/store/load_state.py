@@ -34,21 +34,26 @@ class LoadPosition(msgspec.Struct, frozen=True):
     provisional_load: int | None
 
 
-def have_valid_versions(records: pl.DataFrame, time_column: str, version_starts: Sequence[datetime]) -> bool:
+VersionCheck = Callable[[pl.DataFrame, str], bool]
+"""Tells whether each record, whose time is in a column, names the version that was in force at its time."""
+
+
+def have_valid_versions(version_starts: Sequence[datetime], records: pl.DataFrame, time_column: str) -> bool:
     """Return whether each record names the version that was in force at its time (G1 in `docs/spec/terms.md`).
 
     `version_starts` has the time from which each version is in force, from number 1 on. Records that are older than the
     first version belong to it.
     """
+    if not version_starts:
+        return records.is_empty()
     starts = pl.Series(version_starts[1:], dtype=pl.Datetime("us"))
     in_force = starts.search_sorted(records[time_column], side="right") + 1
     is_wrong = (records["version"] != in_force).fill_null(value=True) | records[time_column].is_null()
-    is_unknown = records["version"].fill_null(0) > len(version_starts)
-    return not (is_wrong | is_unknown).any()
+    return not is_wrong.any()
 
 
 def read_journals(
-    journals: Sequence[Journal], have_valid_versions: Callable[[pl.DataFrame, str], bool]
+    journals: Sequence[Journal], have_valid_versions: VersionCheck
 ) -> tuple[list[pl.DataFrame], list[Journal]]:
     """Return the rows of each journal whose records name the right versions, and the other journals."""
     frames, refused = [], []
@@ -64,7 +69,7 @@ def read_journals(
 def record_journals(
     cursor: duckdb.DuckDBPyConnection,
     journals: Sequence[Journal],
-    have_valid_versions: Callable[[pl.DataFrame, str], bool],
+    have_valid_versions: VersionCheck,
 ) -> tuple[list[pl.DataFrame], list[Journal]]:
     """Record journals as loaded, and forget those that are not given any more; returns as `read_journals` does."""
     loaded_names = {name for (name,) in cursor.execute("SELECT journal_name FROM loaded_journals").fetchall()}

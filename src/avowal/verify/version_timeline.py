@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from avowal.disclose.evidence import NO_REQUIREMENTS
-from avowal.keep.enforcement import compute_governing_bounds, effective_versions
+from avowal.keep.enforcement import effective_versions, find_governing_bounds
 from avowal.ledger.release_entry import AgeReach, ReleaseMade
 from avowal.policy.bounds import Bounds, Cell
 from avowal.policy.ground import GroundRequirements
@@ -58,7 +58,7 @@ class VersionTimeline:
 
     def find_governing_bounds(self, recorded_at: datetime) -> list[Bounds]:
         """Return the bounds of each governing number, from 1 on, at a moment."""
-        return compute_governing_bounds(effective_versions(self.versions, recorded_at))
+        return find_governing_bounds(self.versions, recorded_at)
 
     def check_reach(
         self,
