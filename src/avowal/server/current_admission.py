@@ -19,6 +19,8 @@ class CurrentAdmission:
     """Returns the rules of the versions that have taken effect by a moment, the one in force last."""
     find_country: Callable[[str], str | None] | None = None
     _admission: EventAdmission | None = None
+    _rules: Sequence[AdmissionRules] = ()
+    """The rules of the admission, whose caches stay while these are the same."""
     _revision: int = -1
     _valid_until: datetime = datetime.min
 
@@ -29,8 +31,10 @@ class CurrentAdmission:
         """
         now, revision = utc_now(), self.read_register_revision()
         if revision != self._revision or not now < self._valid_until:
-            versions = self.read_admission_rules(now)
-            self._admission = EventAdmission(versions, self.find_country) if versions else None
+            rules = self.read_admission_rules(now)
+            if rules != self._rules:
+                self._admission = EventAdmission(rules, self.find_country) if rules else None
+                self._rules = rules
             self._revision = revision
-            self._valid_until = versions[-1].effective_until if versions else now
+            self._valid_until = rules[-1].effective_until if rules else now
         return self._admission
