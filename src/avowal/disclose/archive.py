@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from struct import Struct
@@ -65,7 +66,8 @@ class Archive:
 
     def check_layout(self) -> None:
         """Raise ProofError unless the file is these members and nothing else. Contents are checked by reading them."""
-        directory, start = _directory(self.members), self.size - len(_directory(self.members))
+        directory = _directory(self.members)
+        start = self.size - len(directory)
         is_exact = start == sum(len(_local_header(member)) + member.size for member in self.members)
         is_exact = is_exact and self._read_at(start, len(directory)) == directory
         for member, offset in zip(self.members, _offsets(self.members), strict=True):
@@ -76,25 +78,28 @@ class Archive:
 
     def read(self, name: str, bytes_max: int) -> bytes:
         """Return the content of a member. Raises ProofError if it is longer than a limit, or damaged."""
-        index = self._find(name)
-        if self.members[index].size > bytes_max:
+        member, _ = self._places[name]
+        if member.size > bytes_max:
             raise ProofError(
                 f"`{name}` is longer than {bytes_max:,} bytes", "do not unpack it", code="package-too-large"
             )
-        return b"".join(self._read_chunks(index))
+        return b"".join(self._read_chunks(name))
 
     def hash(self, name: str) -> str:
         """Return the SHA-256 of a member, in hexadecimal. Raises ProofError if it is damaged."""
         digest = sha256()
-        for chunk in self._read_chunks(self._find(name)):
+        for chunk in self._read_chunks(name):
             digest.update(chunk)
         return digest.hexdigest()
 
-    def _find(self, name: str) -> int:
-        return [member.name for member in self.members].index(name)
+    @cached_property
+    def _places(self) -> dict[str, tuple[Member, int]]:
+        """Each member with its offset, by its name."""
+        offsets = _offsets(self.members)
+        return {member.name: (member, at) for member, at in zip(self.members, offsets, strict=True)}
 
-    def _read_chunks(self, index: int) -> Iterator[bytes]:
-        member, offset = self.members[index], _offsets(self.members)[index]
+    def _read_chunks(self, name: str) -> Iterator[bytes]:
+        member, offset = self._places[name]
         position, crc = offset + len(_local_header(member)), 0
         end = position + member.size
         while position < end:
