@@ -67,8 +67,7 @@ def _collect_store_errors(verify_store: Callable[[], Verification], data_folder:
     try:
         return verify_store()
     except (StoreError, ProofError) as error:
-        codes = [code for code in get_args(StoreFindingCode) if code == error.code]
-        finding = Finding((codes or ["store-unusable"])[0], error.message)
+        finding = Finding.from_error(error, get_args(StoreFindingCode), "store-unusable")
     except duckdb.Error as error:
         finding = Finding("store-unusable", f"the store cannot be read ({type(error).__name__})")
     return Verification(list(check_schema_of_closed_store(data_folder / STORE_FILE)) or [finding])

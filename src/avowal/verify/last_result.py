@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from avowal.atomic_files import replace_text
+from avowal.strict import JSON_ERRORS
 
 RESULT_FILE = "verified.json"
 
@@ -57,7 +58,7 @@ def record_failure(data_folder: Path, now: datetime) -> None:
 def _read(data_folder: Path) -> VerificationResult:
     try:
         return msgspec.json.decode((data_folder / RESULT_FILE).read_bytes(), type=VerificationResult)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *JSON_ERRORS):
         return VerificationResult()
 
 

@@ -14,9 +14,8 @@ def check_seal(register: Register) -> Iterator[Finding]:
     """Compare the age of the register, and the rows of each table, with the seal (L9 in `docs/spec/ledger.md`)."""
     sealer = register.sealer
     try:
-        published_sequence = (
-            sealer.read_published_sequence()
-        )  # before the register, whose number may grow meanwhile
+        # Before the register, whose number may grow meanwhile.
+        published_sequence = sealer.read_published_sequence()
         with register.database.read() as connection:
             seal = sealer.read(connection)
             for table in sealer.find_changed_tables(connection, seal):
@@ -25,7 +24,7 @@ def check_seal(register: Register) -> Iterator[Finding]:
                 )
         sealer.check_age(seal, published_sequence)
     except ProofError as error:
-        yield from (Finding(code, error.message) for code in SEAL_CODES if code == error.code)
+        yield Finding.from_error(error, SEAL_CODES, "seal-invalid")
 
 
 def check_register_file(register: Register) -> Iterator[Finding]:

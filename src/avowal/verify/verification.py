@@ -1,8 +1,11 @@
 """The result of a verification: its findings, and how much was checked."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+
+from avowal.errors import AvowalError
 
 RegisterFindingCode = Literal[
     "ledger-damaged",
@@ -97,6 +100,11 @@ class Finding(msgspec.Struct, frozen=True):
 
     code: FindingCode
     sentence: str
+
+    @classmethod
+    def from_error(cls, error: AvowalError, codes: Sequence[FindingCode], default: FindingCode) -> "Finding":
+        """Return the finding of an error: with its own code if that is one of `codes`."""
+        return cls(next((code for code in codes if code == error.code), default), error.message)
 
     def with_subject(self, subject: str) -> "Finding":
         """Return the finding of a subject; the sentence has to be a predicate so far."""
