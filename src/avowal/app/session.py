@@ -6,12 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from avowal.app.folder import (
-    create_pipeline_factory,
-    find_admission_rules,
-    find_folder,
-    open_register_of,
-)
+from avowal.app.folder import create_pipeline_factory, find_admission_rules, find_folder, open_register_of
 from avowal.app.owner import FolderOwner, visit_rules
 from avowal.app.owner_requests import (
     REQUEST_TYPES,
@@ -135,9 +130,8 @@ def open_session(data_folder: Path | None, *, adopt_terms: bool = False) -> Iter
     """
     folder = find_folder(data_folder)
     with closing(open_register_of(folder, adopt_terms=adopt_terms)) as register:
-        register.known_keys.check(
-            LOG_KEY_FILE_NAME
-        )  # the import itself refuses to go on without the key of logs
+        # The import itself refuses to go on without the key of logs.
+        register.known_keys.check(LOG_KEY_FILE_NAME)
         SaltFile(folder.keys_folder / SALTS_FILE_NAME).destroy_expired(utc_now())
 
         def create_owner(store: Store) -> FolderOwner:

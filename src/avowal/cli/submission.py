@@ -106,7 +106,9 @@ def list_submissions(
         )
         if purpose:
             selector = (
-                SubmissionSelector("form", form) if form else SubmissionSelector("visitor", visitor.lower())
+                SubmissionSelector("form", form)
+                if form
+                else SubmissionSelector("visitor", parse_visitor_key(visitor))
             )
             access = create_submission_access(session, reader, purpose, now)
             submissions = find_submissions(session, selector, access, period, now)

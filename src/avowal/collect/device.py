@@ -56,7 +56,10 @@ NAMES_FILE = "agent_names.json"
 
 
 class KnownNames(msgspec.Struct, frozen=True):
-    """The names that the lists of user agents know, of browsers and bots, and of operating systems."""
+    """The names that the lists of user agents know, of browsers and bots, and of operating systems.
+
+    `tests/support/agent_names.py` makes the file of them from ua-parser's rules and crawler-user-agents.
+    """
 
     browsers: frozenset[str]
     operating_systems: frozenset[str]

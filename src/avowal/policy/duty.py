@@ -12,14 +12,6 @@ WITHHOLDS, HEEDS = "withholds", "heeds"
 _FORM = "form"
 
 
-class DutyDifference(NamedTuple):
-    """A duty of which one version owes more than another."""
-
-    duty: str
-    old_amount: int
-    new_amount: int
-
-
 class DutyName(NamedTuple):
     """The parts of a duty's name: of a ground or a form what is owed, and the word that this is about, if any."""
 
@@ -38,8 +30,8 @@ def parse_duty_name(name: str) -> DutyName:
     return DutyName(words[0], words[1], "".join(words[2:])) if len(words) > 1 else DutyName("", name)
 
 
-def find_duty_differences(old: Bounds, new: Bounds) -> list[DutyDifference]:
-    """Return every duty of which two bounds owe different amounts.
+def find_duty_differences(old: Bounds, new: Bounds) -> list[tuple[str, int, int]]:
+    """Return every duty of which two bounds owe different amounts, with the old and the new amount.
 
     A ground that opens or closes is one difference, which stands for all its evidence and approvals. So is each
     category of a form that others need now and did not before, or the other way round.
@@ -52,7 +44,7 @@ def find_duty_differences(old: Bounds, new: Bounds) -> list[DutyDifference]:
         owed += _list_ground_duties(old, new, ground)
     for form in sorted(old.form_needs.keys() | new.form_needs.keys()):
         owed += _list_form_duties(old, new, form)
-    return [DutyDifference(*amounts) for amounts in owed if amounts[1] != amounts[2]]
+    return [(duty, before, after) for duty, before, after in owed if before != after]
 
 
 def _list_ground_duties(old: Bounds, new: Bounds, ground: str) -> list[tuple[str, int, int]]:

@@ -202,7 +202,8 @@ def _compile_rules(
 
 def find_warnings(terms: Terms) -> list[str]:
     """Return warnings about valid terms that leave something out, or contradict themselves."""
-    declared = set(compile_terms(terms).collected_categories)
+    compiled = compile_terms(terms)
+    declared = set(compiled.collected_categories)
     if not declared:
         return ["nothing is collected"]
     warnings = []
@@ -228,7 +229,7 @@ def find_warnings(terms: Terms) -> list[str]:
     ]
     warnings += [
         f"nothing can be disclosed on the ground `{ground}`: no [[ground]] names its evidence"
-        for ground in find_closed_grounds(leaves, compile_terms(terms).grounds)
+        for ground in find_closed_grounds(leaves, compiled.grounds)
     ]
     if not terms.duties.may_refuse_cookies and any(
         cookie.basis == "unless-refused" for cookie in terms.cookies

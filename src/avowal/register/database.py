@@ -117,8 +117,9 @@ class Database:
 
         When the block ends, new entries are signed, everything is committed, and the log of writes is truncated if
         anything was erased; if the block raises, nothing is changed. What was committed is on the disk then, unless a
-        transaction with the same `burst_key` within the last second already is: a burst is signed, and brought to the
-        disk, by the next transaction that waits for it. Raises StoreError if the file cannot be written.
+        transaction with the same `burst_key` within the last second already is: a burst is brought to the
+        disk by the next transaction that waits for it, and signed by the next one of these that appends entries. Raises
+        StoreError if the file cannot be written.
         """
         started, is_durable = time.monotonic(), not self._continue_burst(burst_key)
         connection, publish, publish_seal = self._take(), None, None

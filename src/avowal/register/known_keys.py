@@ -30,15 +30,15 @@ class KnownKeys(Repository):
 
         Raises StoreError if a known one is missing or was exchanged, unless it is among the `replaceable`.
         """
-        for name, problem in self.find_changes():
+        known, files = self._read_known(), self._read_files()
+        for name, problem in _compare(known, files):
             if name not in replaceable:
                 raise StoreError(
                     f"`{self._keys_folder / name}` {problem}",
                     "restore it from its backup",
                     code="key-missing" if problem == "is missing" else "key-damaged",
                 )
-        known = self._read_known()
-        if unknown := {name: code for name, code in self._read_files().items() if name not in known}:
+        if unknown := {name: code for name, code in files.items() if name not in known}:
             with self._database.transaction() as connection:
                 for name, fingerprint in unknown.items():
                     connection.execute(SQL["note_key"], {"name": name, "fingerprint": fingerprint})
@@ -49,13 +49,9 @@ class KnownKeys(Repository):
             connection.execute(SQL["forget_key"], {"name": name})
 
     def find_changes(self) -> Iterator[tuple[str, str]]:
-        """Yield the name of each known key that is not there, and the predicate that says so."""
+        """Yield the name of each known key that is not there, and what is wrong with it."""
         files = self._read_files()
-        for name, fingerprint in sorted(self._read_known().items()):
-            if name not in files:
-                yield name, "is missing"
-            elif files[name] != fingerprint:
-                yield name, "is not the key that was used before"
+        return _compare(self._read_known(), files)
 
     def _read_known(self) -> dict[str, bytes]:
         with self._database.read() as connection:
@@ -66,3 +62,12 @@ class KnownKeys(Repository):
         return {
             path.name: self._sealer.authenticate(path.name.encode() + path.read_bytes()) for path in paths
         }
+
+
+def _compare(known: dict[str, bytes], files: dict[str, bytes]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each known fingerprint that no file has, and what is wrong with the file."""
+    for name, fingerprint in sorted(known.items()):
+        if name not in files:
+            yield name, "is missing"
+        elif files[name] != fingerprint:
+            yield name, "is not the key that was used before"

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from avowal.ledger.commitment import SALT_BYTES, compute_commitment
-from avowal.ledger.entry import ObjectionRaised, ObjectionWithdrawn, SubmissionCorrected, decode_entry
+from avowal.ledger.entry import ObjectionRaised, ObjectionWithdrawn, SubmissionCorrected
 from avowal.register.database import Connection
 from avowal.register.ledger_storage import append_entries
 from avowal.register.repository import Repository, parse_words, to_column_value
@@ -54,24 +54,6 @@ class Objections(Repository):
             values = {"submission": objection.submission, "entry": entry, "salt": salt}
             connection.execute(SQL["insert_objection_subject"], values)
         return msgspec.structs.replace(objection, entry=entry)
-
-    def for_submission(self, submission: str) -> list[Objection]:
-        """Return the objections to the use of a submission, in their order."""
-        with self._database.read() as connection:
-            rows = connection.execute(SQL["select_objections"], {"submission": submission}).fetchall()
-        entries = [(number, decode_entry(body)) for number, body in rows]
-        return [
-            Objection(
-                submission,
-                isinstance(entry, ObjectionRaised),
-                entry.purposes,
-                entry.channel,
-                entry.at,
-                number,
-            )
-            for number, entry in entries
-            if isinstance(entry, ObjectionRaised | ObjectionWithdrawn)
-        ]
 
 
 def record_correction(

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from avowal.app.session import Session
-from avowal.collect.client_address import TrustedProxies
 from avowal.errors import RefusedError
 from avowal.ingest.syslog import LineBuffer
 from avowal.server.application import create_application
@@ -25,10 +24,11 @@ def run_server(
     visitor_keys = build_visitor_keys(session.folder)
     workers = build_workers(session, backend, line_queue, visitor_keys)
     endpoints = build_endpoints(session, workers.event_writer, visitor_keys, line_queue, workers.check_health)
-    proxies = TrustedProxies.parse(settings.trusted_proxies, settings.client_address_header)
     configure_logging()
     application = create_application(endpoints)
-    server = create_http_server(application, address, proxies, proxy_protocol=settings.proxy_protocol)
+    server = create_http_server(
+        application, address, endpoints.collect.proxies, proxy_protocol=settings.proxy_protocol
+    )
     announce(f"the policy, and reports for readers who sign in: {address.url}")
     announce(f"serving {address.url} ; stop with Ctrl-C or SIGTERM")
     workers.start()

@@ -19,7 +19,7 @@ from avowal.endpoints.script import ScriptEndpoint
 from avowal.endpoints.submit import SubmitEndpoint
 from avowal.http.rate_limit import AttemptLimiter
 from avowal.ingest.syslog import LineBuffer, SyslogListener
-from avowal.key_files import COOKIE_KEY_FILE, FILE_NAME_KEY_FILE, SIGN_IN_KEY_FILE, read_or_create_secret
+from avowal.key_files import FILE_NAME_KEY_FILE, SIGN_IN_KEY_FILE, read_or_create_secret
 from avowal.policy.bounds import OWN_USE, PROCESSOR
 from avowal.register.release_requests import RefusalReason
 from avowal.server.application import Endpoints
@@ -52,7 +52,7 @@ def build_endpoints(
     )
     policy_pages = PolicyPages(register, PAGE_LINKS._replace(canonical_url=home_url), status)
     proxies = TrustedProxies.parse(settings.serve.trusted_proxies, settings.serve.client_address_header)
-    visitor = VisitorRoutes(policy_pages, proxies, _visitor_key_of(session), VisitorDataAccess(session))
+    visitor = VisitorRoutes(policy_pages, proxies, _visitor_key_of(visitor_keys), VisitorDataAccess(session))
     notice = NoticeRoutes(settings.site, register, proxies, register.ledger.sign_checkpoint)
     syslog_host, _, syslog_port = settings.serve.syslog_address.rpartition(":")
     return Endpoints(
@@ -75,10 +75,9 @@ def build_endpoints(
     )
 
 
-def _visitor_key_of(session: Session) -> Callable[[str], str]:
+def _visitor_key_of(visitor_keys: VisitorKeyFactory) -> Callable[[str], str]:
     """Return a function from a cookie's identifier to the visitor's key."""
-    secret_key = read_or_create_secret(session.folder.keys_folder / COOKIE_KEY_FILE)
-    return lambda identifier: f"{compute_cookie_visitor_id(secret_key, identifier):016x}"
+    return lambda identifier: f"{compute_cookie_visitor_id(visitor_keys.cookie_secret, identifier):016x}"
 
 
 def _build_release_endpoint(

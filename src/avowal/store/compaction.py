@@ -14,6 +14,9 @@ from avowal.store.interface import StoreRegistry
 from avowal.store.sql_builder import compose, identifier, literal
 from avowal.store.store_seal import write_seal
 
+SPILL_FOLDER = "spill"
+"""Where DuckDB writes what does not fit into memory, in the data folder."""
+
 EXTENSION_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -57,7 +60,7 @@ def write_compacted_file(source: BinaryIO, path: Path, registry: StoreRegistry |
         config = {
             "memory_limit": COMPACTION_MEMORY_LIMIT,
             "threads": 1,  # the other ones are for those who read
-            "temp_directory": str(path.with_name("spill")),
+            "temp_directory": str(path.with_name(SPILL_FOLDER)),
             **EXTENSION_SETTINGS,
         }
         with duckdb.connect(new, config=config) as fresh:

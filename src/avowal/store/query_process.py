@@ -24,6 +24,8 @@ from avowal.errors import QueryError
 from avowal.store import query_worker
 from avowal.store.interface import ResultTable
 from avowal.store.query_worker import Answer, Failure, Question
+from avowal.store.run_query import timeout_error
+from avowal.strict import JSON_ERRORS
 
 WORKERS_MAX = 2
 """How many queries run at a time; others wait for as long as a query may take."""
@@ -66,11 +68,7 @@ def run_in_process(question: Question, batches: Iterable[Batch], limits: QueryLi
             worker.send(question, batches, limits)
             data = worker.receive()
         if worker.is_timed_out:
-            raise QueryError(
-                f"query timed out after {limits.timeout_seconds:g} s",
-                "ask for fewer rows or a shorter period",
-                code="query-timeout",
-            )
+            raise timeout_error(limits.timeout_seconds)
         return read_answer(data, limits)
     finally:
         _free_workers.release()
@@ -171,7 +169,7 @@ def read_answer(data: bytes, limits: QueryLimits) -> QueryAnswer:
     """Return what a process answered. Raises QueryError if it is a failure or no answer."""
     try:
         answer = msgspec.msgpack.decode(data, type=Answer | Failure)
-    except msgspec.DecodeError:
+    except JSON_ERRORS:
         answer = Failure("failed", "the process ended")
     if isinstance(answer, Answer):
         return QueryAnswer(ResultTable(answer.columns, answer.rows), answer.is_about_groups)

@@ -87,9 +87,8 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
 def answer_question(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer | Failure:
     """Answer a question over the tables of a connection."""
     try:
-        connection.execute(
-            "BEGIN"
-        )  # the clock stands still in a transaction: check and answer have the same time
+        # The clock stands still in a transaction: the check and the answer have the same time.
+        connection.execute("BEGIN")
         relation = connection.sql(question.sql)
         check = question.group_check
         if check and _is_valid(connection, check.sql):

@@ -43,24 +43,21 @@ def query_with_timeout(cursor: duckdb.DuckDBPyConnection, sql: str, timeout_seco
     try:
         return run_query(cursor, sql, {})
     except duckdb.InterruptException:
-        raise QueryError(
-            f"query timed out after {timeout_seconds:g} s",
-            "ask for fewer rows or a shorter period",
-            code="query-timeout",
-        ) from None
-    except duckdb.BinderException as error:  # raised before any stored value is read
-        raise QueryError(
-            f"query does not match the schema: {str(error).splitlines()[0].lower()}", "", code="query-invalid"
-        ) from None
+        raise timeout_error(timeout_seconds) from None
     except duckdb.Error as error:
         kind = type(error).__name__.removesuffix("Exception").lower()
-        raise QueryError(
-            f"query failed ({kind})",
-            "use try_cast if a value may not convert",
-            code="query-failed",
-        ) from None
+        raise QueryError(f"query failed ({kind})", "choose other rows", code="query-failed") from None
     finally:
         timer.cancel()
+
+
+def timeout_error(timeout_seconds: float) -> QueryError:
+    """Return the error of a query that took too long."""
+    return QueryError(
+        f"query timed out after {timeout_seconds:g} s",
+        "ask for fewer rows or a shorter period",
+        code="query-timeout",
+    )
 
 
 def _create_secure_view(cursor: duckdb.DuckDBPyConnection, name: str, select: str) -> None:

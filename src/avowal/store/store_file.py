@@ -11,12 +11,17 @@ import duckdb
 
 from avowal.atomic_files import sync_folder
 from avowal.errors import StoreError
-from avowal.store.compaction import EXTENSION_SETTINGS, ReadWriteLock, remove_remains, write_compacted_file
+from avowal.store.compaction import (
+    EXTENSION_SETTINGS,
+    SPILL_FOLDER,
+    ReadWriteLock,
+    remove_remains,
+    write_compacted_file,
+)
 from avowal.store.interface import StoreRegistry
 from avowal.store.migrations import last_applied, migrate
 from avowal.store.store_seal import check_seal, find_known_version, write_seal
 
-SPILL_FOLDER = "spill"
 CHECKPOINT_THRESHOLD = "256MB"
 """How large the write-ahead log may grow before it is written into the file: bounds the start after a crash."""
 

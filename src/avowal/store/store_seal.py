@@ -42,7 +42,7 @@ def write_seal(cursor: duckdb.DuckDBPyConnection, registry: StoreRegistry) -> St
     seal = read_seal(cursor, registry)
     store_id = seal.version.store_id if seal else secrets.token_hex(STORE_ID_BYTES)
     version = StoreVersion(store_id, seal.version.generation + 1 if seal else 1)
-    sealed = msgspec.json.encode(StoreSeal(version, read_contents(cursor)), order="sorted")
+    sealed = msgspec.json.encode(StoreSeal(version, _read_contents(cursor)), order="sorted")
     cursor.execute("DELETE FROM store_seal")
     cursor.execute("INSERT INTO store_seal VALUES (?, ?)", [sealed.decode(), registry.authenticate(sealed)])
     return version
@@ -97,7 +97,7 @@ def check_seal(
             code="store-outdated",
         )
     with _damage_as_store_error():
-        changed_tables = _compare_contents(seal, read_contents(cursor))
+        changed_tables = _compare_contents(seal, _read_contents(cursor))
     if changed_tables:
         raise StoreError(
             f"the store was changed without Avowal: {', '.join(f'`{table}`' for table in changed_tables)}",
@@ -113,7 +113,7 @@ def find_changed_tables(cursor: duckdb.DuckDBPyConnection, registry: StoreRegist
     """
     with _damage_as_store_error():
         cursor.execute("BEGIN")
-        seal, contents = read_seal(cursor, registry), read_contents(cursor)
+        seal, contents = read_seal(cursor, registry), _read_contents(cursor)
         for table in contents:
             cursor.execute(
                 compose("SELECT sum(hash(stored)) FROM {table} AS stored", table=identifier(table)).text
@@ -140,7 +140,7 @@ def _compare_contents(seal: StoreSeal | None, contents: dict[str, str]) -> list[
     return sorted(name for name in sealed.keys() | contents.keys() if sealed.get(name) != contents.get(name))
 
 
-def read_contents(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
+def _read_contents(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Return what a store's tables hold, as the seal has it."""
     tables = cursor.execute(
         "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary"

@@ -19,6 +19,9 @@ SOURCE = "source"
 SELECT_PARTS = frozenset({"expressions", "from_", "where", "group", "having", "order", "limit"})
 """The parts of a SELECT that may be about groups. After OFFSET, a row would tell of rows that it leaves out."""
 
+TABLE_PARTS = frozenset({"this", "db", "catalog", "alias"})
+"""The parts that its relation has."""
+
 GROUP_NODES_MAX = 1_000
 """The most nodes of a query about groups, with what its aliases stand for: reading more would take too long."""
 
@@ -37,7 +40,7 @@ CLOCKS = frozenset({"now"})
 """Functions for which sqlglot has no node kind, of which rows may be compared with the result."""
 
 ROW_KINDS = KEY_KINDS | frozenset(ROW_NODES.split())
-"""The kinds of nodes of a condition on rows. None of them fails for some values and not for others."""
+"""The kinds of nodes of a condition on rows. It may still fail on a stored value; that is recorded as an access."""
 
 FIGURE_NODES = "Literal Paren Neg Add Sub Mul Div Round Floor Ceil Cast DataType DataTypeParam"
 FIGURE_KINDS = frozenset(FIGURE_NODES.split())
@@ -215,9 +218,6 @@ class _GroupReader:
             self._check_figures(child, keys, kinds)
 
 
-TABLE_PARTS = frozenset({"this", "db", "catalog", "alias"})
-
-
 def _read_figure(node: exp.Expr) -> Figure:
     """Return an aggregate, or an aggregate with FILTER."""
     condition: SqlFragment | None = None
@@ -278,7 +278,7 @@ def _quantile(node: object) -> SqlFragment:
 
 
 def _check_rows(node: exp.Expr) -> exp.Expr:
-    """Require that an expression of rows singles out no visitor, and fails for none; returns it."""
+    """Require that an expression of rows singles out no visitor; returns it."""
     is_clock = all(function.name.lower() in CLOCKS for function in node.find_all(exp.Anonymous))
     _require(is_clock and _kinds(node) <= ROW_KINDS)
     _require(not any(column.name in IDENTIFYING_COLUMNS for column in node.find_all(exp.Column)))

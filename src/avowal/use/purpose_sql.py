@@ -81,7 +81,7 @@ class PurposeSql:
         return self._select_relation(name, required_categories).text
 
     def select_batch(
-        self, name: str, columns: Sequence[str], rows: range, hidden: "HiddenColumns | None" = None
+        self, name: str, columns: Sequence[str], rows: range, hidden: HiddenColumns | None = None
     ) -> str:
         """Return a SELECT of some of its permitted columns, of the rows of the table with these numbers.
 

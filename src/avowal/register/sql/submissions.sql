@@ -130,10 +130,6 @@ INSERT INTO objection_subjects (submission, entry, salt) VALUES (:submission, :e
 -- name: insert_correction_subject
 INSERT INTO correction_subjects (entry, submission, salt) VALUES (:entry, :submission, :salt);
 
--- name: select_objections
-SELECT entry, CAST(body AS BLOB) FROM objection_subjects JOIN entries USING (entry)
-WHERE submission = :submission ORDER BY entry;
-
 -- name: delete_orphaned_objections
 DELETE FROM objection_subjects WHERE submission NOT IN (SELECT reference FROM submissions);
 
