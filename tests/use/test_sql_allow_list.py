@@ -210,7 +210,7 @@ def test_a_listed_function_is_that_of_duckdb(function: str) -> None:
             "CREATE TABLE requests (host VARCHAR, status INTEGER, bytes BIGINT, request_time TIMESTAMP)"
         )
         connection.execute(
-            "INSERT INTO requests SELECT 'a.' || range, 200, range, TIMESTAMP '2026-11-22 01:02:03' FROM range(3)"
+            "INSERT INTO requests SELECT 'a.' || range % 3, 200, range, TIMESTAMP '2026-11-22 01:02:03' FROM range(4)"
         )
         value = connection.execute(f"SELECT value::VARCHAR FROM ({sql})").fetchall()  # names from above
         text = connection.execute(f"SELECT ({function})::VARCHAR FROM requests").fetchall()
