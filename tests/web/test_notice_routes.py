@@ -69,7 +69,7 @@ def test_the_first_display_of_a_notice_is_recorded(server: RunningServer, contex
     wait_until(lambda: len(list_displays(server.site)) == 1, "the notice to be recorded")
     assert server.request("POST", "/notice/2", headers=SAME_ORIGIN).status == 204
     assert list_displays(server.site) == [("every page with the script", False)]
-    script = server.request("GET", "/avowal.notice.js").body
+    script = server.request("GET", "/avowal.source.js").body
     notice = json.loads(script.split(b"var notice = ")[1].split(b";\n")[0])
     assert notice["report_display"] is False
     assert server.site.avowal("verify").status == 0
@@ -161,7 +161,6 @@ def test_without_a_notice_nothing_is_served(tmp_path_factory: pytest.TempPathFac
     """Without a notice the script has no part for it, and the fragment is empty."""
     with start_server(site_with_versions(Site(tmp_path_factory.mktemp("site")))) as server:
         assert b"notice" not in server.request("GET", "/avowal.js").body
-        assert server.request("GET", "/avowal.notice.js").status == 404
         answer = server.request("GET", "/privacy/notice")
         assert (answer.status, answer.body) == (200, b"")
         assert server.request("POST", "/notice/1", headers=SAME_ORIGIN).status == 404

@@ -25,7 +25,6 @@ class ProblemCode(StrEnum):
     INVALID_EVENT = "invalid-event"
     INVALID_PARAMETER = "invalid-parameter"
     METHOD_NOT_ALLOWED = "method-not-allowed"
-    NO_DETAILS_DECLARED = "no-details-declared"
     NO_NOTICE = "no-notice"
     NOT_FOUND = "not-found"
     NOTHING_STORED = "nothing-stored"

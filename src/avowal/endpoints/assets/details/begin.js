@@ -1,5 +1,6 @@
 // The optional parts that the terms declare: events on a page, and how the page performed.
 (function (avowal) {
+  if (avowal.details) return; // the page loads the script twice
   avowal.details = {};
 
   // Calls back with each link that is followed by a click or the middle button.
