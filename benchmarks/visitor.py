@@ -68,7 +68,9 @@ def main() -> None:
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run([AVOWAL, "init", "."], cwd=folder, check=True, capture_output=True)
+        subprocess.run(
+            [AVOWAL, "init", ".", "--example", "unless-refused"], cwd=folder, check=True, capture_output=True
+        )
         (folder / "avowal.toml").write_text(SETTINGS)
         plain = (sys.executable, "-m", "http.server", str(PORTS[0]), "--bind", "127.0.0.1")
         ours = (AVOWAL, "serve", "--port", str(PORTS[1]))

@@ -8,7 +8,7 @@ from support.packages import PACKAGE
 from targets import TARGETS
 
 ROOT = Path(__file__).parent.parent
-DEFAULTS = ROOT / "src/avowal/policy/defaults"
+DEFAULTS = ROOT / "src/avowal/policy/examples/unless-refused"
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 QUERIES = (ROOT / "tests/use/attempts.txt").read_text().splitlines()

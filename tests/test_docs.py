@@ -106,7 +106,7 @@ def store(tmp_path: Path) -> Iterator[DuckDBStore]:
 
 def run_default_report(store: DuckDBStore, report: str) -> ReportResult:
     """Run a report on a store under the default terms."""
-    terms = Path(str(resources.files("avowal.policy") / "defaults" / TERMS_FILE))
+    terms = Path(str(resources.files("avowal.policy") / "examples" / "unless-refused" / TERMS_FILE))
     question = ReportRequest(report, filters=parse_filters([]))
     bounds = [compile_terms(load_terms(terms))]
     return run_report(lambda purpose: PurposeView(store, bounds, purpose, DAY), question)

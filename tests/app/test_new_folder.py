@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from avowal.app.new_folder import create_folder
+from avowal.app.new_folder import create_folder, list_examples
+from avowal.change.draft import load_documents
 from avowal.config import SETTINGS_FILE
-from avowal.errors import RefusedError
-from avowal.policy.terms import load_terms
+from avowal.errors import InvalidInputError, RefusedError
+from avowal.policy.prose_check import find_prose_mismatches
+from avowal.policy.terms import compile_terms, find_warnings, load_terms
 
 TODAY = date(2027, 3, 1)
 
@@ -28,3 +30,32 @@ def test_an_existing_file_is_not_replaced(tmp_path: Path) -> None:
         create_folder(tmp_path, TODAY)
     assert error_info.value.code == "file-exists"
     assert [path.name for path in tmp_path.iterdir()] == [SETTINGS_FILE]
+
+
+@pytest.mark.parametrize("example", ["", *list_examples()])
+def test_each_policy_is_valid_and_matches_its_document(tmp_path: Path, example: str) -> None:
+    """The default policy and each example have no warning, and a document in each of their languages."""
+    create_folder(tmp_path / "site", TODAY, example)
+    path = tmp_path / "site" / "policy" / "terms.toml"
+    terms, documents = load_terms(path), load_documents(path)
+    assert find_warnings(terms) == []
+    assert set(documents) == set(terms.languages)
+    assert all(find_prose_mismatches(document, compile_terms(terms)) == [] for document in documents.values())
+
+
+def test_an_unknown_example_is_refused(tmp_path: Path) -> None:
+    """The error names the nearest example, and nothing is written."""
+    with pytest.raises(InvalidInputError) as error_info:
+        create_folder(tmp_path, TODAY, "unless-refuse")
+    assert "unless-refused" in error_info.value.hint
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_default_terms_set_no_cookie_and_keep_addresses_for_abuse_alone(tmp_path: Path) -> None:
+    """Nothing identifies a visitor for longer than a day, and only the purpose `abuse` sees an address, for 7 days."""
+    create_folder(tmp_path / "site", TODAY)
+    compiled = compile_terms(load_terms(tmp_path / "site" / "policy" / "terms.toml"))
+    assert not [cell for cell in compiled.cells if cell.cookie_name]
+    assert compiled.collection_purposes("ip-address") == ["abuse"]
+    assert compiled.retention_ages("ip-address")["full"] == 7 * 86_400
+    assert [*compiled.retention_ages("visitor-id")] == ["day"]

@@ -103,7 +103,7 @@ def test_the_table_shows_the_same_numbers(site: Site) -> None:
     assert "40 requests, 40 views, 5 visits" in result.out
     assert "1 unparsable: malformed" in result.out
     assert result.err.startswith("no avowal.toml here or above: using the default terms")
-    site.init()
+    assert site.avowal("init", ".").status == 0
     assert site.avowal("import", site.log("access.log", TEXT, "rubbish\n")).err == ""
 
 
@@ -620,7 +620,7 @@ def test_old_lines_are_coarsened_by_their_age(site: Site) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     ages = (1, 30, 200)
     lines = [line(0, f"/{age}", start=now - timedelta(days=age), address="198.51.100.7") for age in ages]
-    site.import_logs(site.log("access.log", *lines))
+    site.init().import_logs(site.log("access.log", *lines))
     assert site.rows("SELECT page_path, ip_address FROM requests ORDER BY request_time DESC") == [
         ("/1", "198.51.100.7"),
         ("/30", "198.51.100.0/24"),

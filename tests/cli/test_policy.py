@@ -8,7 +8,9 @@ import pytest
 
 from support.site import Site
 
-DEFAULT = (resources.files("avowal.policy") / "defaults" / "terms.toml").read_text(encoding="utf-8")
+DEFAULT = (resources.files("avowal.policy") / "examples" / "unless-refused" / "terms.toml").read_text(
+    encoding="utf-8"
+)
 WHOLE = 'keep = { full = "7 days", prefix = "90 days" }'
 
 

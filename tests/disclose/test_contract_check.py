@@ -23,7 +23,10 @@ from support.verification import assert_found
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 TERMS = compile_terms(
     parse_terms(
-        (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8"), "terms"
+        (resources.files("avowal.policy") / "examples" / "unless-refused" / TERMS_FILE).read_text(
+            encoding="utf-8"
+        ),
+        "terms",
     )
 )
 DAY = date(2026, 6, 1)

@@ -59,7 +59,7 @@ from support.model_terms import (
 from support.record_bounds import compute_age_steps, compute_record_bounds, is_age_permitted
 
 DAY = UNIT_SECONDS["day"]
-DEFAULT = Path(str(resources.files("avowal.policy") / "defaults" / TERMS_FILE))
+DEFAULT = Path(str(resources.files("avowal.policy") / "examples" / "unless-refused" / TERMS_FILE))
 
 
 def terms_with(**parts: Any) -> Terms:

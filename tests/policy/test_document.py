@@ -12,7 +12,7 @@ from avowal.policy.terms import load_terms
 from support.errors import raises_code
 
 SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
-DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
+DEFAULTS = Path(str(resources.files("avowal.policy") / "examples" / "unless-refused"))
 OURS = DEFAULTS / "privacy-policy.en.md"
 
 needs_seed = pytest.mark.skipif(not SEED.exists(), reason=f"the policy to be adopted is not there: {SEED}")

@@ -10,7 +10,9 @@ from avowal.policy.form import Form
 from avowal.policy.terms import Terms, compile_terms, parse_terms
 from support.errors import raises_code
 
-PLAIN = (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
+PLAIN = (resources.files("avowal.policy") / "examples" / "unless-refused" / TERMS_FILE).read_text(
+    encoding="utf-8"
+)
 COLLECT = (
     '[[collect]]\ncategories = ["submission"]\nkeep = { full = "30 days" }\nfor = ["requested-service"]\n'
 )

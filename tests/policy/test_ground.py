@@ -15,7 +15,9 @@ from avowal.policy.language import find_language
 from avowal.policy.terms import compile_terms, find_warnings, parse_terms
 from avowal.policy.vocabulary import load_vocabulary
 
-PLAIN = (resources.files("avowal.policy") / "defaults" / TERMS_FILE).read_text(encoding="utf-8")
+PLAIN = (resources.files("avowal.policy") / "examples" / "unless-refused" / TERMS_FILE).read_text(
+    encoding="utf-8"
+)
 LAW = '[[ground]]\nname = "instrument"'
 EVIDENCE_OF_LAW = 'evidence = ["instrument", "issuer", "reference", "date", "scope"]'
 

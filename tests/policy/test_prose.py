@@ -11,7 +11,7 @@ from avowal.policy.document import Document, load_document
 from avowal.policy.prose_check import PRACTICES, find_prose_mismatches
 from avowal.policy.terms import Duties, Terms, compile_terms, load_terms
 
-DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
+DEFAULTS = Path(str(resources.files("avowal.policy") / "examples" / "unless-refused"))
 SEED = Path(__file__).parents[3] / "shared" / "data" / "seed" / "privacy-policy.md"
 TERMS = load_terms(DEFAULTS / "terms.toml")
 NO_PRACTICES = compile_terms(

@@ -45,7 +45,7 @@ from avowal.policy.vocabulary import NEWEST_VOCABULARY, WordKind, load_vocabular
 from support.errors import raises_code
 
 DAY = UNIT_SECONDS["day"]
-DEFAULT = Path(str(resources.files("avowal.policy") / "defaults" / "terms.toml"))
+DEFAULT = Path(str(resources.files("avowal.policy") / "examples" / "unless-refused" / "terms.toml"))
 DOCS = Path(__file__).parents[2] / "docs" / "terms.md"
 HEAD = (
     'vocabulary = 2\ncontroller = "A"\ncontact = "a@example.org"\nupdated = 2026-11-22\nlanguages = ["en"]\n'

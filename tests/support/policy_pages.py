@@ -11,7 +11,7 @@ from avowal.policy.document import Document, parse_document
 from avowal.policy.page import PageVersion
 from avowal.policy.terms import compile_terms, load_terms
 
-DEFAULTS = Path(str(resources.files("avowal.policy") / "defaults"))
+DEFAULTS = Path(str(resources.files("avowal.policy") / "examples" / "unless-refused"))
 """The folder of the policy that comes with Avowal."""
 TERMS = load_terms(DEFAULTS / "terms.toml")
 SHOWN_VERSION = PageVersion(3, "a" * 64, datetime(2026, 11, 22), compile_terms(TERMS))  # noqa: DTZ001  # UTC without a zone

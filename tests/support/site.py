@@ -131,8 +131,8 @@ class Site:
         return self.folder / "data"
 
     def init(self, *changes: tuple[str, str], settings: str = "") -> "Site":
-        """Create the folder with the default terms, some of their text replaced, and with settings."""
-        assert self.avowal("init", ".").status == 0
+        """Create the folder with the terms of the example with a cookie, some of their text replaced, and with settings."""
+        assert self.avowal("init", ".", "--example", "unless-refused").status == 0
         terms = self.folder / "policy" / "terms.toml"
         text = re.sub(r"(?m)^updated = \S+", "updated = 2026-11-22", terms.read_text())
         for old, new in changes:

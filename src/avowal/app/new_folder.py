@@ -4,26 +4,37 @@ from datetime import date
 from importlib import resources
 from pathlib import Path
 
+from avowal import strict
 from avowal.config import SETTINGS_FILE
-from avowal.errors import RefusedError
+from avowal.errors import InvalidInputError, RefusedError
 
-DEFAULT_POLICY_FOLDER = resources.files("avowal.policy") / "defaults"
+POLICIES_FOLDER = resources.files("avowal.policy")
+DEFAULT_POLICY_FOLDER = POLICIES_FOLDER / "defaults"
+EXAMPLES_FOLDER = POLICIES_FOLDER / "examples"
 
 DEFAULT_POLICY_DATE = "2026-11-22"
 """The date in the default policy; it is replaced by the day on which a folder is created."""
 
 
-def create_folder(folder: Path, today: date) -> list[Path]:
-    """Write the default settings and policy into a folder, and return the files.
+def create_folder(folder: Path, today: date, example: str = "") -> list[Path]:
+    """Write the default settings and policy, or that of an example, into a folder, and return the files.
 
     The policy is in force from `today`. Keys of data that was collected here before stay in use.
-    Raises RefusedError if one of the files exists; then nothing is written.
+    Raises RefusedError if one of the files exists, and InvalidInputError if there is no such example; then nothing is
+    written.
     """
+    policy_folder = EXAMPLES_FOLDER / example if example else DEFAULT_POLICY_FOLDER
+    if example and example not in list_examples():
+        raise InvalidInputError(
+            f"there is no example `{example}`",
+            strict.suggest_nearest(example, list_examples(), "examples"),
+            code="unknown-name",
+        )
     policy = {
         folder / "policy" / file.name: file.read_text(encoding="utf-8").replace(
             DEFAULT_POLICY_DATE, today.isoformat()
         )
-        for file in sorted(DEFAULT_POLICY_FOLDER.iterdir(), key=lambda file: file.name)
+        for file in sorted(policy_folder.iterdir(), key=lambda file: file.name)
         if file.name.endswith((".toml", ".md"))
     }
     settings = (resources.files("avowal") / SETTINGS_FILE).read_text(encoding="utf-8")
@@ -42,3 +53,8 @@ def create_folder(folder: Path, today: date) -> list[Path]:
         earlier_keys.rename(keys)
     keys.mkdir(mode=0o700, exist_ok=True)
     return list(files)
+
+
+def list_examples() -> list[str]:
+    """Return the names of the policies that come with Avowal besides the default one."""
+    return sorted(folder.name for folder in EXAMPLES_FOLDER.iterdir())

@@ -16,9 +16,12 @@ app = create_app()
 @app.command("init")
 def init(
     folder: Annotated[Path, typer.Argument(help="The folder; it is created if needed.")],
+    example: Annotated[
+        str, typer.Option(help="Begin with the policy of an example: `unless-refused` has a cookie.")
+    ] = "",
 ) -> None:
     """Create a folder with settings and a policy that is in force from today, as terms and as a document."""
-    created = create_folder(folder, utc_now().date())
+    created = create_folder(folder, utc_now().date(), example)
     console = Console(highlight=False)
     for path in created:
         console.print(f"created {path}", markup=False)

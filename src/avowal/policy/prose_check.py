@@ -121,7 +121,7 @@ PRACTICES = (
     Practice(
         "how long information is kept",
         r"\bretain|\bretention|\bkeeps?\b.{0,60}\b(?:day|month|year)s?\b|\b(?:kept|stored|deleted)\b.{0,60}\b(?:day|month|year)s?\b"
-        r"|\bafter \w+ (?:day|month|year)s?\b",
+        r"|\bafter \w+ (?:day|month|year)s?\b|\b\d+ (?:day|month|year)s\b",
         lambda bounds: any(
             age is not None
             for name in bounds.collected_categories
