@@ -71,6 +71,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     port: int = 8080
+    base_path: str = ""
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     client_address_header: str = "X-Forwarded-For"
@@ -205,6 +206,8 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool
         yield "serve.allowed_origins", origin, _is_origin, "use origins such as `https://example.org`"
     hint = "use an address and a port: `127.0.0.1:5140`"
     yield "serve.syslog_address", serve.syslog_address, _is_socket_address, hint
+    hint = "use a path such as `/stats`, which begins with a slash and does not end with one"
+    yield "serve.base_path", serve.base_path, _is_base_path, hint
     for network in serve.trusted_proxies:
         yield "serve.trusted_proxies", network, _is_network, "use networks such as `10.0.0.0/8`"
     hint = "use the name of one header, such as `X-Forwarded-For`"
@@ -265,6 +268,10 @@ def _is_origin(value: str) -> bool:
 
 def _is_url(value: str) -> bool:
     return bool(re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?(/[!-~]*)?", value))
+
+
+def _is_base_path(value: str) -> bool:
+    return bool(re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*", value))
 
 
 def _is_network(value: str) -> bool:

@@ -4,15 +4,13 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from support.manual import read_snippet
-from support.programs import APACHE_START, NGINX_START, find_program, run_program
-from support.running_server import SITE, RunningServer, free_port, start_server
+from support.running_server import SITE, RunningServer, start_server
 from support.site import FIREFOX, Site
+from support.web_servers import WEB_SERVERS, run_web_server
 
 REAL, FORGED = "127.0.0.9", "203.0.113.66"
 """The visitor's address, from which the tests connect, and one that the visitor would like to have."""
@@ -23,56 +21,6 @@ host = "{SITE}"
 trusted_proxies = ["127.0.0.1/32"]
 events_per_minute = 0
 """
-NGINX = (
-    NGINX_START
-    + """ access_log off;
-    server {{ listen 127.0.0.1:{port}; {snippet}
-        location = /metrics {{ proxy_pass http://127.0.0.1:8080; proxy_set_header X-Forwarded-For $remote_addr; }} }}
-}}
-"""
-)
-APACHE = (
-    APACHE_START
-    + """LoadModule headers_module /usr/lib/apache2/modules/mod_headers.so
-LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
-LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
-<VirtualHost *:{port}>
-{snippet}
-ProxyPass "/metrics" "http://127.0.0.1:8080/metrics"
-</VirtualHost>
-"""
-)
-HAPROXY = """
-defaults
-    mode http
-    timeout client 5s
-    timeout connect 5s
-    timeout server 5s
-frontend site
-    bind 127.0.0.1:{port}
-{snippet}
-    use_backend avowal if {{ path /metrics }}
-backend avowal
-    server avowal 127.0.0.1:8080
-"""
-CADDY = """
-{{
-    admin off
-    auto_https off
-    storage file_system {folder}
-}}
-http://:{port} {{
-    bind 127.0.0.1
-    {snippet}
-    reverse_proxy /metrics 127.0.0.1:8080
-}}
-"""
-WEB_SERVERS = {
-    "nginx": (NGINX, "nginx, in the", ["-e", "{folder}/error.log", "-c", "{config}"]),
-    "apache2": (APACHE, "sent was removed:", ["-X", "-f", "{config}"]),
-    "caddy": (CADDY, "Caddy, in the", ["run", "--config", "{config}", "--adapter", "caddyfile"]),
-    "haproxy": (HAPROXY, "HAProxy, in the", ["-f", "{config}"]),
-}
 NAMES = (
     "Forwarded",
     "X-Forwarded-For",
@@ -132,19 +80,6 @@ COMMON = f"Host: {SITE}\r\nUser-Agent: {FIREFOX}\r\n"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with start_server(Site(tmp_path_factory.mktemp("site")).init(settings=SETTINGS)) as server:
         yield server
-
-
-@contextmanager
-def run_web_server(name: str, folder: Path, behind: int) -> Iterator[int]:
-    """Run a web server with the settings of the manual before a server; yields its port."""
-    program = find_program(name)
-    template, after, words = WEB_SERVERS[name]
-    port, config = free_port(), folder / "config"
-    text = template.format(folder=folder, port=port, snippet=read_snippet("## Serving", after))
-    config.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{behind}"))
-    arguments = (word.format(folder=folder, config=config) for word in words)
-    with run_program([program, *arguments], port, folder / "output"):
-        yield port
 
 
 def send(port: int, request: str) -> int:

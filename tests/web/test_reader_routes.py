@@ -60,12 +60,15 @@ def test_everyone_sees_the_policy(server: RunningServer, accepted: str) -> None:
 def test_a_reader_sees_the_reports_of_their_purposes(server: RunningServer) -> None:
     """A reader sees reports of their purposes only, with text of visitors escaped; each access is counted."""
     signed_in = sign_in(server, "ann", f"{PASSWORD} ann")
-    assert (signed_in.status, signed_in.headers["location"]) == (303, "/")
+    assert (signed_in.status, signed_in.headers["location"]) == (303, "/reports")
     set_cookie = signed_in.headers["set-cookie"]
     assert re.search(r"HttpOnly; Max-Age=43200; Path=/; SameSite=strict", set_cookie)
     assert "Secure" not in set_cookie
     headers = {"Cookie": cookie(signed_in)}
-    home = server.request("GET", "/", headers=headers)
+    home = server.request("GET", "/reports", headers=headers)
+    assert server.request("GET", "/", headers=headers).body == home.body
+    stranger = server.request("GET", "/reports")
+    assert (stranger.status, stranger.headers["location"]) == (303, "/sign-in")
     assert home.headers["cache-control"] == "private, no-store"
     page = home.body.decode()
     assert "Overview" in page

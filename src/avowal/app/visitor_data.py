@@ -16,6 +16,7 @@ from avowal.app.owner_requests import (
 )
 from avowal.app.session import Session
 from avowal.app.visitor_summary import VisitorSummary, summarize_script_views, summarize_visitor
+from avowal.base_path import address
 from avowal.change.consent import (
     ConsentChoice,
     ConsentStatement,
@@ -157,7 +158,9 @@ class VisitorDataAccess:
         number = fitting[0].version
         languages = [page.language for page in register.documents(number)]
         statement = ConsentStatement(
-            StatementChannel.PAGE, VISITOR_PAGE_PATH, language if language in languages else languages[0]
+            StatementChannel.PAGE,
+            address(VISITOR_PAGE_PATH),
+            language if language in languages else languages[0],
         )
         if given:
             consent = prepare_consent(register, self._records(key), number, statement, now)

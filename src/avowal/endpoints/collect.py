@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from prometheus_client import Counter
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
@@ -32,6 +32,7 @@ from avowal.endpoints.event_writer import EventWriter, JournalUnavailableError
 from avowal.http.body import read_body
 from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.rate_limit import RateLimit, find_network
+from avowal.http.redirect import redirect
 from avowal.http.sender import SAME_ORIGIN, RequestSender, read_sender
 from avowal.logs.request_line import parse_host_name
 from avowal.strict import JSON_ERRORS
@@ -206,7 +207,7 @@ class CollectEndpoint:
             header = cookie.issue_cookie(rules, utc_now().date(), is_accepted=True).set_cookie_header
         headers = {"Set-Cookie": header, "Cache-Control": "no-store"}
         if request.headers.get("sec-fetch-mode") == "navigate":  # sent by a form: show the page again
-            return RedirectResponse(VISITOR_PAGE_PATH, 303, headers)
+            return redirect(VISITOR_PAGE_PATH, 303, headers)
         return Response(status_code=204, headers=headers)
 
     def _check_site(self, event: ScriptEvent, sender: RequestSender) -> None:

@@ -88,6 +88,15 @@ def text_direction(tag: str) -> str:
     return locale.text_direction if locale else "ltr"
 
 
+def language_name(tag: str) -> str:
+    """Return the name of a language in that language.
+
+    >>> language_name("pt-BR")
+    'português (Brasil)'
+    """
+    return Locale.parse(tag, sep="-").get_display_name() or tag
+
+
 def _parse_locale(tag: str) -> Locale | None:
     """Return the locale of a tag, with its likely script; None if Babel does not know it."""
     try:

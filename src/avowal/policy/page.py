@@ -9,9 +9,9 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from babel import Locale
 from markupsafe import Markup
 
+from avowal.base_path import address
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, AgeByPrecision, Bounds, Cell
 from avowal.policy.describe import (
     describe_looser_and_stricter,
@@ -21,7 +21,7 @@ from avowal.policy.describe import (
     format_duty_value,
 )
 from avowal.policy.document import Document
-from avowal.policy.language import ENGLISH, Language, find_language, text_direction
+from avowal.policy.language import ENGLISH, Language, find_language, language_name, text_direction
 from avowal.policy.markdown import render_sections
 from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, VocabularyWord, WordKind
 
@@ -101,15 +101,6 @@ def render_policy_page(
     )
 
 
-def language_name(tag: str) -> str:
-    """Return the name of a language in that language.
-
-    >>> language_name("pt-BR")
-    'português (Brasil)'
-    """
-    return Locale.parse(tag, sep="-").get_display_name() or tag
-
-
 def render_template(template: str, language_tag: str, package: str = "avowal.policy", **context: Any) -> str:
     """Render a template of a package as a page in a language.
 
@@ -129,6 +120,7 @@ def render_template(template: str, language_tag: str, package: str = "avowal.pol
             text_language=language.tag,
             text_direction=text_direction(language.tag),
             say=say,
+            address=address,
             language_name=language_name,
             **context,
         )

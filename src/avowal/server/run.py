@@ -6,6 +6,7 @@ from avowal.app.session import Session
 from avowal.errors import RefusedError
 from avowal.ingest.syslog import LineBuffer
 from avowal.server.application import create_application
+from avowal.server.base_path_mount import mount
 from avowal.server.http_server import ListenAddress, create_http_server, reduced_garbage_collection
 from avowal.server.log import configure_logging
 from avowal.server.wiring import build_endpoints
@@ -25,12 +26,13 @@ def run_server(
     workers = build_workers(session, backend, line_queue, visitor_keys)
     endpoints = build_endpoints(session, workers.event_writer, visitor_keys, line_queue, workers.check_health)
     configure_logging()
-    application = create_application(endpoints)
+    application = mount(create_application(endpoints), settings.base_path)
     server = create_http_server(
         application, address, endpoints.collect.proxies, proxy_protocol=settings.proxy_protocol
     )
-    announce(f"the policy, and reports for readers who sign in: {address.url}")
-    announce(f"serving {address.url} ; stop with Ctrl-C or SIGTERM")
+    home_url = f"{address.url.rstrip('/')}{settings.base_path}/"
+    announce(f"the policy, and reports for readers who sign in: {home_url}")
+    announce(f"serving {home_url} ; stop with Ctrl-C or SIGTERM")
     workers.start()
     try:
         with reduced_garbage_collection():

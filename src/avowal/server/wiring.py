@@ -44,7 +44,7 @@ def build_endpoints(
     """Return the routes; all that check passwords and keys share one limit of attempts."""
     folder, register = session.folder, session.register
     settings, attempt_limiter = folder.settings, AttemptLimiter()
-    home_url = settings.site.host and f"https://{settings.site.host}"
+    home_url = settings.site.host and f"https://{settings.site.host}{settings.serve.base_path}"
     status = PolicyStatus(
         register,
         lambda since: session.call(CountRecordsSince(since)),

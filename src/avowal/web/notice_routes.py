@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from avowal.base_path import address
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.config import SiteSettings
@@ -79,7 +80,7 @@ class NoticeRoutes:
         if not version:
             return Response(b"", headers=NEGOTIATED_HEADERS, media_type="text/html")
         language = negotiate_language(find_requested_languages(request), list(texts))
-        html = render_notice(texts, language, "/")
+        html = render_notice(texts, language, address("/"))
         return Response(html, headers=NEGOTIATED_HEADERS, media_type="text/html")
 
     async def record_display(self, request: Request) -> Response:

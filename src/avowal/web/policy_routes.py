@@ -9,14 +9,16 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from avowal.base_path import address
 from avowal.http.headers import IMMUTABLE_HEADERS, NEGOTIATED_HEADERS, PAGE_HEADERS, PUBLIC_DATA_HEADERS
 from avowal.http.json_response import json_response
 from avowal.http.language_choice import find_requested_languages
 from avowal.http.path_number import NUMBER
 from avowal.http.problem import ProblemCode, is_from_person, problem_page, problem_response
+from avowal.http.redirect import redirect
 from avowal.ledger.checkpoint import Checkpoint
 from avowal.ledger.tiles import parse_tile_path
 from avowal.policy.page import PageLinks, build_json_ld
@@ -76,7 +78,7 @@ class PolicyRoutes:
 
     async def redirect_to_policy(self, _: Request) -> Response:
         """Redirect to the policy's path with its slash."""
-        return RedirectResponse(POLICY_PATH, 308, PAGE_HEADERS)
+        return redirect(POLICY_PATH, 308, PAGE_HEADERS)
 
     async def show_version(self, request: Request) -> Response:
         """Show a version that was published."""
@@ -103,7 +105,8 @@ class PolicyRoutes:
     async def show_permalink_or_not_found(self, request: Request, _: Exception) -> Response:
         """Show the version in force if the path is the permalink of one of its documents; else 404."""
         tags = await run_in_threadpool(self.policy_pages.find_permalink_languages)
-        language = tags.get(f"/{request.url.path.strip('/')}")
+        path = f"/{request.url.path.strip('/')}"
+        language = tags.get(path) or tags.get(address(path))
         if language and request.method in {"GET", "HEAD"}:
             return await respond_with_page(request, self.policy_pages.render_version, language)
         if is_from_person(request):
@@ -115,8 +118,8 @@ class PolicyRoutes:
 
     async def send_feed(self, media_type: str, request: Request) -> Response:
         """Send a feed of versions, those of the future included."""
-        base_url = self.policy_pages.links.canonical_url or str(request.base_url).rstrip("/")
-        home_url = f"{base_url}{POLICY_PATH}"
+        canonical_url, server_url = self.policy_pages.links.canonical_url, str(request.base_url).rstrip("/")
+        home_url = f"{canonical_url}{POLICY_PATH}" if canonical_url else f"{server_url}{address(POLICY_PATH)}"
 
         def render(accept_language: str) -> RenderedPage:
             return self.policy_pages.render_feed(

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 from itsdangerous import BadSignature, TimestampSigner
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from avowal.base_path import address
 from avowal.clock import utc_now
 from avowal.collect.client_address import TrustedProxies
 from avowal.config import SiteSettings
@@ -20,6 +21,7 @@ from avowal.errors import AvowalError
 from avowal.http.body import read_body
 from avowal.http.headers import PRIVATE_HEADERS
 from avowal.http.rate_limit import AttemptLimiter
+from avowal.http.redirect import redirect
 from avowal.http.sender import read_sender
 from avowal.policy.page import PageTable, render_template
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX, Passwords
@@ -34,6 +36,9 @@ from avowal.use.report_request import ReportRequest, parse_filters, parse_time
 from avowal.use.reports import REPORTS, ReportResult
 from avowal.web.policy_pages import PolicyPages
 from avowal.web.policy_routes import respond_with_page
+
+REPORTS_PATH = "/reports"
+"""Where a reader's reports are when the site has a home page of its own."""
 
 SESSION_COOKIE = "avowal-reader"
 SESSION_SECONDS = 12 * 3600
@@ -62,6 +67,7 @@ class ReaderRoutes:
         """Return the routes."""
         return [
             Route("/", self.show_home, methods=["GET"]),
+            Route(REPORTS_PATH, self.show_reports, methods=["GET"]),
             Route("/sign-in", self.sign_in, methods=["GET", "POST"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
         ]
@@ -72,6 +78,13 @@ class ReaderRoutes:
         if reader:
             return await self._show_report(request, reader)
         return await respond_with_page(request, self.policy_pages.render_version)
+
+    async def show_reports(self, request: Request) -> Response:
+        """Show a signed-in reader a report, and let everybody else sign in."""
+        reader = self._find_reader(request)
+        if reader:
+            return await self._show_report(request, reader)
+        return redirect("/sign-in", 303, PRIVATE_HEADERS)
 
     async def sign_in(self, request: Request) -> Response:
         """Show the form, or sign a reader in by it."""
@@ -95,19 +108,25 @@ class ReaderRoutes:
             return response
         if not is_right or not any(reader.name == name for reader in self.readers.all()):
             return self._show_form("There is no reader of this name with this password.", 401)
-        response = RedirectResponse("/", 303, PRIVATE_HEADERS)
+        response = redirect(REPORTS_PATH, 303, PRIVATE_HEADERS)
         response.set_cookie(
             BROWSER_COOKIE,
             self._browser_signer().sign(f"{browser or token_urlsafe(9)} {name}").decode(),
             BROWSER_SECONDS,
-            path="/sign-in",
+            path=address("/sign-in"),
             secure=sender.is_secure,
             httponly=True,
             samesite="strict",
         )
         token = self.signer.sign(f"{self.passwords.fingerprint(name)} {name}").decode()
         response.set_cookie(
-            SESSION_COOKIE, token, SESSION_SECONDS, secure=sender.is_secure, httponly=True, samesite="strict"
+            SESSION_COOKIE,
+            token,
+            SESSION_SECONDS,
+            path=address("/"),
+            secure=sender.is_secure,
+            httponly=True,
+            samesite="strict",
         )
         return response
 
@@ -129,8 +148,10 @@ class ReaderRoutes:
         sender = read_sender(self.proxies, request.scope)
         if not sender.is_same_origin:
             return self._show_form("This form was sent from another site.", 403)
-        response = RedirectResponse("/", 303, PRIVATE_HEADERS)
-        response.delete_cookie(SESSION_COOKIE, secure=sender.is_secure, httponly=True, samesite="strict")
+        response = redirect("/sign-in", 303, PRIVATE_HEADERS)
+        response.delete_cookie(
+            SESSION_COOKIE, address("/"), secure=sender.is_secure, httponly=True, samesite="strict"
+        )
         return response
 
     def _find_reader(self, request: Request) -> Reader | None:
@@ -166,12 +187,12 @@ class ReaderRoutes:
             reader=reader.name,
             report=name,
             reports=[
-                (permitted_name, f"/?{urlencode({'report': permitted_name, 'since': since})}")
+                (permitted_name, f"{REPORTS_PATH}?{urlencode({'report': permitted_name, 'since': since})}")
                 for permitted_name in permitted
             ],
             since=since,
             periods=[
-                (label, period, f"/?{urlencode({'report': name, 'since': period})}")
+                (label, period, f"{REPORTS_PATH}?{urlencode({'report': name, 'since': period})}")
                 for period, label in PERIOD_LABELS.items()
             ],
             figures=tables[0] if name == "overview" and tables else None,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from avowal.app.visitor_data import VISITOR_PAGE_PATH, VisitorDataAccess
@@ -20,6 +20,7 @@ from avowal.http.json_response import json_response
 from avowal.http.language_choice import find_requested_languages, negotiate_language
 from avowal.http.path_number import NUMBER
 from avowal.http.problem import ProblemCode, is_from_person, problem_response
+from avowal.http.redirect import redirect
 from avowal.http.sender import read_sender
 from avowal.policy.page import render_template
 from avowal.web.policy_pages import PolicyPages, link_translations
@@ -184,7 +185,7 @@ class VisitorRoutes:
             await run_in_threadpool(self.visitor_data.decide_consent, key, identity, language, given=given)
         except RefusedError:
             return await self.refuse(request, ProblemCode.CONSENT_NOT_OFFERED)
-        return RedirectResponse(f"{VISITOR_PAGE_PATH}?lang={language}#decided", 303, VISITOR_PAGE_HEADERS)
+        return redirect(f"{VISITOR_PAGE_PATH}?lang={language}#decided", 303, VISITOR_PAGE_HEADERS)
 
     def _read_caller(self, request: Request) -> VisitorCaller:
         sender = read_sender(self.proxies, request.scope)
