@@ -27,10 +27,12 @@ class Connection(sqlite3.Connection):
 
     is_durable = True
     """Whether a commit waits for the disk."""
-    has_new_entries = False
-    """Whether entries were appended to the ledger: it is signed when the transaction ends."""
+    needs_signature = False
+    """Whether the ledger has entries that are not signed: it is signed when the transaction ends."""
     new_entries = 0
-    """How many entries were appended."""
+    """How many entries were appended to the ledger."""
+    last_entry = -1
+    """The number of the last entry that was appended."""
     has_erased = False
     """Whether something was erased: the log of writes (WAL) is truncated when the transaction ends."""
     watched_schema: int | None = None
@@ -43,7 +45,7 @@ class Connection(sqlite3.Connection):
 
     def begin(self) -> None:
         """Begin a transaction that keeps other writers waiting."""
-        self.has_new_entries = self.has_erased = False
+        self.needs_signature = self.has_erased = False
         self.new_entries = 0
         self.sum_changes.clear()
         self.execute("BEGIN IMMEDIATE")
@@ -129,12 +131,12 @@ class Database:
                 connection.is_durable = is_durable
             self._begin(connection)
             yield connection
-            is_signing = connection.has_new_entries and is_durable and not self._batches
+            is_signing = connection.needs_signature and is_durable and not self._batches
             if is_signing and self.sign_entries:
                 publish = self.sign_entries(connection)
             if self.sealer:
                 publish_seal = self.sealer.seal(connection)
-            self._unsigned = not is_signing and (self._unsigned or connection.has_new_entries)
+            self._unsigned = not is_signing and (self._unsigned or connection.needs_signature)
             self._untruncated = self._untruncated or connection.has_erased
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
@@ -177,7 +179,7 @@ class Database:
         """Sign and truncate what earlier transactions left to be signed and truncated."""
         if self._unsigned:
             with self.transaction() as connection:
-                connection.has_new_entries = True
+                connection.needs_signature = True
         self._publish_and_truncate()
 
     def _begin(self, connection: Connection) -> None:

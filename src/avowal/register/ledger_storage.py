@@ -54,10 +54,10 @@ def append_entries(
                 code="input-too-long",
             )
         values = {"body": body, "access_reader": access_reader, "access_salt": access_salt}
-        numbers.append(connection.execute(SQL["insert_entry"], values).lastrowid)
-    connection.has_new_entries = True
+        numbers.append(int(connection.execute(SQL["insert_entry"], values).lastrowid or 0))
+    connection.needs_signature, connection.last_entry = True, numbers[-1]
     connection.new_entries += len(numbers)
-    return int(numbers[0] or 0)
+    return numbers[0]
 
 
 def read_entries_from(connection: Connection, first_entry: int) -> Iterator[Entry]:

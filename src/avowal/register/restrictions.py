@@ -19,6 +19,7 @@ from avowal.register.ledger_storage import append_entries
 from avowal.register.readers import check_reader_purpose, insert_access
 from avowal.register.repository import Repository, to_column_value, to_parameters
 from avowal.register.statements import load_statements
+from avowal.store.sql_builder import bare_identifier, compose, join
 from avowal.submissions.access import SubmissionAccess
 from avowal.submissions.submission import SUBMISSION_COLUMNS, Submission, from_row
 
@@ -163,13 +164,21 @@ def _set_field_categories(
 
 def _set_columns(connection: Connection, selector: SubmissionSelector, settings: Mapping[str, Any]) -> int:
     """Set columns of submissions; returns the number of submissions."""
-    columns = dict.fromkeys(SUBMISSION_COLUMNS)
-    values = {**columns, **to_parameters(settings), "names": to_column_value(sorted(settings))}
-    values |= {"new_visitor": settings.get("visitor"), **selector.parameters}
-    count = connection.execute(SQL["update_restrictions"], values).rowcount
-    if "visitor" in settings:
-        connection.execute(SQL["assign_visitor"], values)
-    return count
+    assignments = [
+        compose("{column} = :new_{column}", column=bare_identifier(name))
+        for name in settings
+        if name in SUBMISSION_COLUMNS
+    ]
+    if not assignments:  # rows that are written as they were would still be sealed
+        ((count,),) = connection.execute(SQL["count_chosen"], selector.parameters).fetchall()
+        return int(count)
+    update = compose(
+        "UPDATE submissions SET {assignments} "
+        "WHERE reference = :reference OR visitor = :visitor OR form = :form",
+        assignments=join(assignments),
+    )
+    new_values = {f"new_{name}": value for name, value in to_parameters(settings).items()}
+    return connection.execute(update.text, {**new_values, **selector.parameters}).rowcount
 
 
 def delete_orphaned_restrictions(connection: Connection) -> None:

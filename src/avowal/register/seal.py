@@ -27,7 +27,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from avowal.atomic_files import replace_text
 from avowal.errors import ProofError, StoreError
 from avowal.register.database import Connection, Publish
-from avowal.register.ledger_storage import count_entries
 from avowal.register.schema import create_declared_schema, read_declared_items, read_schema_items
 from avowal.register.statements import load_statements
 from avowal.store.sql_builder import SqlFragment, compose, constant, identifier, join, literal
@@ -86,7 +85,8 @@ class RegisterSealer:
                 code="schema-mismatch",
             )
         if connection.watched_schema is None:
-            connection.create_function("note_row", -1, partial(self._note_row, connection.sum_changes))
+            for note in (self._note_row, self._note_update):
+                connection.create_function(note.__name__, -1, partial(note, connection.sum_changes))
             connection.executescript(_compose_trigger_script())
         connection.watched_schema = version
 
@@ -98,7 +98,7 @@ class RegisterSealer:
         if not any(connection.sum_changes.values()):
             return None
         seal = self.read(connection).changed_by(connection.sum_changes, connection.new_entries)
-        if connection.new_entries and count_entries(connection) != seal.entries:
+        if connection.new_entries and connection.last_entry + 1 != seal.entries:
             raise ProofError(
                 "the ledger has entries that Avowal did not append",
                 "`avowal verify` lists what does not match",
@@ -170,8 +170,9 @@ class RegisterSealer:
         sums = dict(seal.row_sums)
         for table, columns in _read_tables(connection).items():
             query = compose("SELECT {columns} FROM {table}", columns=join(columns), table=identifier(table))
-            total = sum(self._hash_row(table, row) for row in connection.execute(query.text)) % SUM_MODULUS
-            if total != int.from_bytes(sums.pop(table, b"")):
+            rows = connection.execute(query.text)
+            total = sum(self._hash_row(_encode((table, row))) for row in rows)
+            if total % SUM_MODULUS != int.from_bytes(sums.pop(table, b"")):
                 yield table
         yield from (table for table, total in sums.items() if any(total))
 
@@ -198,14 +199,23 @@ class RegisterSealer:
     def _derive_key(self, use: bytes) -> bytes:
         return blake2b(key=self.read_secret(), digest_size=32, person=use).digest()
 
-    def _hash_row(self, table: str, values: tuple[object, ...]) -> int:
+    def _hash_row(self, encoded: bytes) -> int:
         row_hash = self._keyed_hash.copy()  # takes less time than keying a new one
-        row_hash.update(_encode((table, values)))
+        row_hash.update(encoded)
         return int.from_bytes(row_hash.digest())
 
     def _note_row(self, sum_changes: dict[str, int], sign: int, table: str, *values: object) -> None:
         """Add the hash of a row to the change of its table's sum, or subtract it; called by triggers."""
-        sum_changes[table] = sum_changes.get(table, 0) + sign * self._hash_row(table, values)
+        change = sign * self._hash_row(_encode((table, values)))
+        sum_changes[table] = sum_changes.get(table, 0) + change
+
+    def _note_update(self, sum_changes: dict[str, int], table: str, *values: object) -> None:
+        """Replace the hash of a row in the change of its table's sum: `values` are the old ones, then the new ones."""
+        columns = len(values) // 2
+        old, new = _encode((table, values[:columns])), _encode((table, values[columns:]))
+        if old != new:
+            change = self._hash_row(new) - self._hash_row(old)
+            sum_changes[table] = sum_changes.get(table, 0) + change
 
     def _encode_published(self, sequence: int) -> str:
         """Return the content of the file beside the key, whose length is always the same."""
@@ -236,7 +246,7 @@ def _read_tables(connection: sqlite3.Connection) -> dict[str, list[SqlFragment]]
 
 @cache
 def _compose_trigger_script() -> str:
-    """Return triggers, of a connection alone, that pass each deleted and inserted row to the function `note_row`.
+    """Return triggers, of a connection alone, that pass each deleted, inserted and updated row to the functions above.
 
     Triggers also see what a foreign key deletes.
     """
@@ -244,24 +254,22 @@ def _compose_trigger_script() -> str:
         tables = _read_tables(fresh)
     statements = []
     for table, columns in tables.items():
-        deleted, inserted = (
-            compose(
-                "note_row({sign}, {name}, {values})",
-                sign=literal(sign),
-                name=literal(table),
-                values=join(
-                    compose("{row}.{column}", row=constant(row), column=column) for column in columns
-                ),
-            )
-            for row, sign in (("OLD", -1), ("NEW", 1))
+        old, new = (
+            join(compose("{row}.{column}", row=constant(row), column=column) for column in columns)
+            for row in ("OLD", "NEW")
         )
-        for event, notes in (("INSERT", [inserted]), ("DELETE", [deleted]), ("UPDATE", [deleted, inserted])):
+        notes = {
+            "INSERT": compose("_note_row(1, {name}, {new})", name=literal(table), new=new),
+            "DELETE": compose("_note_row(-1, {name}, {old})", name=literal(table), old=old),
+            "UPDATE": compose("_note_update({name}, {old}, {new})", name=literal(table), old=old, new=new),
+        }
+        for event, note in notes.items():
             statement = compose(
-                "CREATE TEMP TRIGGER {trigger} AFTER {event} ON main.{table} BEGIN SELECT {notes}; END;",
+                "CREATE TEMP TRIGGER {trigger} AFTER {event} ON main.{table} BEGIN SELECT {note}; END;",
                 trigger=identifier(f"{table} {event}"),
                 event=constant(event),
                 table=identifier(table),
-                notes=join(notes),
+                note=note,
             )
             statements.append(statement.text)
     return "\n".join(statements)

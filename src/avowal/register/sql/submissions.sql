@@ -84,22 +84,8 @@ UPDATE submission_fields SET category = :category WHERE field = :field AND submi
     SELECT submission FROM submissions WHERE reference = :reference OR visitor = :visitor OR form = :form
 );
 
--- name: update_restrictions
--- Each column is set if its name is in the JSON list `names`.
-UPDATE submissions SET
-    keep_until = CASE WHEN instr(:names, '"keep_until"') THEN :keep_until ELSE keep_until END,
-    objected_purposes = CASE WHEN instr(:names, '"objected_purposes"') THEN :objected_purposes
-                             ELSE objected_purposes END,
-    allows_automated_decisions = CASE WHEN instr(:names, '"allows_automated_decisions"')
-                                      THEN :allows_automated_decisions ELSE allows_automated_decisions END,
-    allowed_readers = CASE WHEN instr(:names, '"allowed_readers"') THEN :allowed_readers ELSE allowed_readers END,
-    allowed_recipients = CASE WHEN instr(:names, '"allowed_recipients"') THEN :allowed_recipients
-                              ELSE allowed_recipients END,
-    source = CASE WHEN instr(:names, '"source"') THEN :source ELSE source END
-WHERE reference = :reference OR visitor = :visitor OR form = :form;
-
--- name: assign_visitor
-UPDATE submissions SET visitor = :new_visitor WHERE reference = :reference OR visitor = :visitor OR form = :form;
+-- name: count_chosen
+SELECT count(*) FROM submissions WHERE reference = :reference OR visitor = :visitor OR form = :form;
 
 -- name: select_field_categories
 SELECT DISTINCT version, category FROM submission_fields JOIN submissions USING (submission)
