@@ -382,7 +382,7 @@ def publish(site: Site, policy: Policy, days_ahead: int, *, with_consent: bool) 
         version = publish_version(session.register, draft, utc_now(), accept_weaker=True).version
         if with_consent and visitor and version.number > 1:
             statement = ConsentStatement(StatementChannel.LETTER, "", "en")
-            records = VisitorRecords(visitor, [(1, 1, 1)])
+            records = VisitorRecords(visitor, [("requests", 1, 1, 1)])
             record_consent(
                 session.register,
                 prepare_consent(session.register, records, version.number, statement, utc_now()),

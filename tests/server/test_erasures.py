@@ -126,28 +126,12 @@ def test_rewrites_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(rewrites) == 2
 
 
-@pytest.mark.parametrize(
-    ("package", "schema", "statement", "column", "exceptions"),
-    [
-        (
-            "store",
-            "schema.sql",
-            "visitor_is_held.sql",
-            r"(?:visitor_id|daily_key)\s+UBIGINT",
-            # changes and what is yet to be derived are of records that are asked for themselves
-            {"record_changes", "stale_visitors", "erased_counts"},
-        ),
-        ("register", "schema.sql", "erasures.sql", r"visitor\s+TEXT|selector_kind", {"pending_erasures"}),
-    ],
-)
-def test_everything_about_a_visitor_counts_as_held(
-    package: str, schema: str, statement: str, column: str, exceptions: set[str]
-) -> None:
-    """The statement that says whether anything is held asks each table that has visitors."""
-    folder = resources.files(f"avowal.{package}") / "sql"
+def test_everything_about_a_visitor_counts_as_held() -> None:
+    """The statement that says whether the register holds anything asks each table that has visitors."""
+    folder = resources.files("avowal.register") / "sql"
     tables = re.findall(
-        r"CREATE TABLE (\w+) \((.*?)\)(?: WITHOUT ROWID)?;", (folder / schema).read_text(), re.DOTALL
+        r"CREATE TABLE (\w+) \((.*?)\)(?: WITHOUT ROWID)?;", (folder / "schema.sql").read_text(), re.DOTALL
     )
-    with_visitors = {name for name, columns in tables if re.search(column, columns)}
-    text = (folder / statement).read_text().rpartition("-- name: select_is_held")[2]
-    assert set(re.findall(r"EXISTS \((?:SELECT 1 )?FROM (\w+)", text)) == with_visitors - exceptions
+    with_visitors = {name for name, columns in tables if re.search(r"visitor\s+TEXT|selector_kind", columns)}
+    text = (folder / "erasures.sql").read_text().rpartition("-- name: select_is_held")[2]
+    assert set(re.findall(r"EXISTS \(SELECT 1 FROM (\w+)", text)) == with_visitors - {"pending_erasures"}

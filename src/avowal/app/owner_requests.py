@@ -21,6 +21,7 @@ from avowal.sql_files import read_sql
 from avowal.store.columns import RELATIONS
 from avowal.store.interface import OverdueRecords, RemovedRecords, ResultTable
 from avowal.store.query_process import QueryLimits
+from avowal.store.visitor_sql import select_page, summarize_visitor
 from avowal.use.own_query import QueryResult, SqlQuery, is_revealing, run_sql_query
 from avowal.use.purpose_view import HiddenColumns, PurposeView
 from avowal.use.report_request import ReportRequest
@@ -146,9 +147,7 @@ class SummarizeVisitor(OwnerRequest[dict[str, RelationSummary]], frozen=True):
 
     def answer(self, owner: FolderOwner) -> dict[str, RelationSummary]:
         """See OwnerRequest."""
-        table = owner.store.query(
-            read_sql("store", "visitor_summary"), {"visitor_id": int(self.visitor_key, 16)}
-        )
+        table = owner.store.query(summarize_visitor(), {"visitor_id": int(self.visitor_key, 16)})
         summaries = {row["relation"]: msgspec.convert(row, RelationSummary) for row in table.to_dicts()}
         return {relation: summaries[relation] for relation in RELATIONS}
 
@@ -172,7 +171,7 @@ class ReadVisitorPage(OwnerRequest[VisitorRecordPage], frozen=True):
     def answer(self, owner: FolderOwner) -> VisitorRecordPage:
         """See OwnerRequest."""
         values = {"visitor_id": int(self.visitor_key, 16), "after": self.after, "limit": VISITOR_PAGE_ROWS}
-        result = owner.store.query(read_sql("store", f"visitor_{self.relation}"), values).to_plain()
+        result = owner.store.query(select_page(self.relation), values).to_plain()
         table = ResultTable(result.columns[1:], [row[1:] for row in result.rows])  # without the row number
         return VisitorRecordPage(table, result.rows[-1][0] if result.rows else None)
 

@@ -131,9 +131,7 @@ def export(
 @app.command()
 def erase(
     subject: VisitorArgument,
-    expected_records: Annotated[
-        int, typer.Option(help="The number of stored requests and script views that you expect.")
-    ],
+    expected_records: Annotated[int, typer.Option(help="The number of stored records that you expect.")],
     receipt_path: ReceiptOption = None,
     since: VisitorSinceOption = "",
     until: VisitorUntilOption = "",
@@ -146,7 +144,7 @@ def erase(
         records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
         if expected_records != records.record_count:
             raise RefusedError(
-                f"{records.record_count:,} requests and script views are stored, not {expected_records:,}",
+                f"{records.record_count:,} records are stored, not {expected_records:,}",
                 "compare with `avowal visitor show`",
                 code="record-count-mismatch",
             )
@@ -230,6 +228,6 @@ def _print_consent(consent: Consent, effects: list[ConsentEffect], *, dry_run: b
     if not consent.given:
         console.print("the records of the visitor are governed as before the consent")
     for effect in effects:
-        console.print(f"\n{effect.records:,} requests that version {effect.governing} governs:", style="bold")
+        console.print(f"\n{effect.records:,} records that version {effect.governing} governs:", style="bold")
         for sentence in effect.looser_rules or ["nothing changes"]:
             console.print(f"  {sentence}", markup=False, soft_wrap=True)

@@ -14,7 +14,9 @@ from avowal.logs.ip_address import canonicalise_address
 from avowal.policy.bounds import Bounds
 from avowal.register.release_requests import RefusalReason
 from avowal.sql_files import read_sql
+from avowal.store.columns import SOURCE_RELATIONS
 from avowal.store.interface import Store
+from avowal.store.visitor_sql import count_by_version
 
 VISITOR_KEY_PATTERN = re.compile(r"[0-9a-f]{16}")
 
@@ -30,20 +32,33 @@ class VisitorSelector(msgspec.Struct, frozen=True):
 
 
 class VisitorRecords(msgspec.Struct, frozen=True):
-    """A visitor's key, and the number of the visitor's requests and script views by version."""
+    """A visitor's key, and how many records are stored of the visitor."""
 
     key: str
-    version_counts: list[tuple[int, int, int]]
-    """Tuples of a version, a governing number, and the number of records that have both."""
+    relation_counts: list[tuple[str, int, int, int]]
+    """Tuples of a relation, a version, a governing number, and how many records have all three."""
+
+    @property
+    def version_counts(self) -> list[tuple[int, int, int]]:
+        """Tuples of a version, a governing number, and the number of records that have both.
+
+        Requests and script views are counted. Views and visits are derived from them, and events belong to them, so
+        these are counted only where none of them is left.
+        """
+        sources, others = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+        for relation, version, governing, count in self.relation_counts:
+            counts = sources if relation in SOURCE_RELATIONS else others
+            counts[version, governing] += count
+        return [(*numbers, count) for numbers, count in sorted(({**others, **sources}).items())]
 
     @property
     def record_count(self) -> int:
-        """The number of records."""
+        """The number of records; see `version_counts`."""
         return sum(count for _, _, count in self.version_counts)
 
     @property
     def counts_by_governing(self) -> dict[int, int]:
-        """The number of records by governing number."""
+        """The number of records by governing number; see `version_counts`."""
         counts = Counter[int]()
         for _, governing, count in self.version_counts:
             counts[governing] += count
@@ -95,8 +110,8 @@ def find_visitor_records(
     Raises RefusedError if no visitor had the address in the period, or several had it: nobody may act for another.
     """
     key = selector.key or _find_key_by_address(store, selector, governing_bounds, now)
-    rows = store.query(read_sql("store", "visitor_version_counts"), {"visitor_id": int(key, 16)}).rows
-    return VisitorRecords(key, [(version, governing, count) for version, governing, count in rows])
+    rows = store.query(count_by_version(), {"visitor_id": int(key, 16)}).rows
+    return VisitorRecords(key, [(relation, *numbers) for relation, *numbers in rows])
 
 
 def _find_key_by_address(

@@ -227,6 +227,18 @@ MEASURE_COLUMNS = frozenset(
 NUMBERED_RELATIONS = ("requests", "script_views", "events")
 """The tables of collected records: each row has a number that never changes and is never given again."""
 
+SOURCE_RELATIONS = ("requests", "script_views")
+"""The tables that views and visits are derived from."""
+
+DERIVED_RELATIONS = tuple(name for name in RELATIONS if name not in NUMBERED_RELATIONS)
+"""The tables of what is derived from collected records."""
+
+VISITOR_STATE_TABLES = ("visitor_governing", "stale_visitors")
+"""Tables, besides those of RELATIONS, that have a visitor's key until the visitor is erased."""
+
+UNEXPORTED_COLUMNS = ("script_view_id", "load_number", "record_number")
+"""Columns of RELATIONS that serve the store alone. A visitor's export has all others."""
+
 
 def mask_column(
     forms: Sequence[ColumnForm],

@@ -8,6 +8,7 @@ from avowal.sql_files import read_sql
 from avowal.store.interface import GoverningUpdate
 from avowal.store.load_state import ArrowStream
 from avowal.store.run_query import execute_statements
+from avowal.store.visitor_sql import set_governing
 
 
 def update_governing(cursor: duckdb.DuckDBPyConnection, governing_update: GoverningUpdate) -> None:
@@ -31,4 +32,7 @@ def update_governing(cursor: duckdb.DuckDBPyConnection, governing_update: Govern
     cursor.register("new_governing", ArrowStream(frame))
     cursor.execute("CREATE TEMP TABLE governing_updates AS FROM new_governing")
     cursor.unregister("new_governing")
-    execute_statements(cursor, read_sql("store", "update_governing"), values)
+    execute_statements(cursor, read_sql("store", "update_governing"), {})
+    for statement in set_governing():
+        cursor.execute(statement)
+    cursor.execute("DROP TABLE consenting_visitors")

@@ -22,7 +22,8 @@ from avowal.collect.journal import (
 from avowal.collect.probe import ProbeResult
 from avowal.collect.segment import Segment, UnparsableLine
 from avowal.sql_files import read_sql
-from avowal.store import retention_sql
+from avowal.store import retention_sql, visitor_sql
+from avowal.store.columns import RELATIONS
 from avowal.store.consent_updates import update_governing
 from avowal.store.interface import (
     ConsentCursor,
@@ -207,23 +208,26 @@ class DuckDBStore:
         """See Store."""
         with self._write() as cursor:
             ((run,),) = cursor.execute("SELECT nextval('retention_run_numbers')").fetchall()
-            for action in actions:
+            for statement in retention_sql.end_consents(actions):
+                cursor.execute(statement)
+            for group in retention_sql.group_actions(actions):
                 values = {
                     "run_number": run,
-                    "relation": action.relation,
-                    "category": action.category,
+                    "relation": group[0].relation,
+                    "category": group[0].category,
                     "removed_at": now,
                 }
-                if cursor.execute(retention_sql.record_removal(action), values).fetchall():
-                    cursor.execute(retention_sql.apply_action(action))
+                if cursor.execute(retention_sql.record_removal(group), values).fetchall():
+                    for action in group:
+                        cursor.execute(retention_sql.apply_action(action))
                     cursor.execute("UPDATE compaction_state SET is_due = true")
 
     def find_overdue_records(self, actions: Sequence[RetentionAction]) -> list[OverdueRecords]:
         """See Store."""
         return [
-            OverdueRecords(action.relation, action.category, version, record_count)
-            for action in actions
-            for version, record_count in self._read(retention_sql.count_records(action), {}).rows
+            OverdueRecords(group[0].relation, group[0].category, version, record_count)
+            for group in retention_sql.group_actions(actions)
+            for version, record_count in self._read(retention_sql.count_records(group), {}).rows
         ]
 
     def next_retention_run(self) -> int:
@@ -243,18 +247,18 @@ class DuckDBStore:
 
     def holds_visitor(self, visitor_id: int) -> bool:
         """See Store."""
-        return bool(self._read(read_sql("store", "visitor_is_held"), {"visitor_id": visitor_id}).rows[0][0])
+        return bool(self._read(visitor_sql.hold_visitor(), {"visitor_id": visitor_id}).rows[0][0])
 
     def erase_visitor(self, visitor_id: int) -> RecordCounts:
         """See Store."""
         with self._write() as cursor:
             values = {"visitor_id": visitor_id}
-            cursor.execute(read_sql("store", "record_changes_of_visitor"), values)
-            counts = {
-                name: _delete_visitor(cursor, name, visitor_id) for name in RecordCounts.__struct_fields__
+            cursor.execute(visitor_sql.record_deletions(), values)
+            deleted = {
+                table: int(cursor.execute(statement, values).fetchall()[0][0])
+                for table, statement in visitor_sql.delete_rows().items()
             }
-            for name in ("visitor_governing", "stale_visitors"):
-                _delete_visitor(cursor, name, visitor_id)
+            counts = {relation: deleted[relation] for relation in RELATIONS}
             cursor.execute("UPDATE script_views SET daily_key = NULL WHERE daily_key = $visitor_id", values)
             cursor.execute("UPDATE compaction_state SET is_due = true")
             totals = cursor.execute(read_sql("store", "add_erased_counts"), values | counts).fetchall()
@@ -352,10 +356,3 @@ class DuckDBStore:
 
     def _write(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         return self._file.write()
-
-
-def _delete_visitor(cursor: duckdb.DuckDBPyConnection, table: str, visitor_id: int) -> int:
-    """Delete the rows of a visitor in a table; returns how many there were."""
-    statement = compose("DELETE FROM {table} WHERE visitor_id = $visitor_id", table=identifier(table))
-    ((count,),) = cursor.execute(statement.text, {"visitor_id": visitor_id}).fetchall()
-    return int(count)

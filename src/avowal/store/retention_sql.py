@@ -4,18 +4,61 @@
 instead of SQL.
 """
 
-from avowal.store.columns import RELATIONS, build_age_condition, mask_column
+from collections.abc import Iterator, Sequence
+
+from avowal.store.columns import NUMBERED_RELATIONS, RELATIONS, build_age_condition, mask_column
 from avowal.store.interface import RetentionAction
-from avowal.store.sql_builder import SqlFragment, all_of, compose, identifier
+from avowal.store.sql_builder import SqlFragment, all_of, any_of, compose, constant, identifier, literal
+
+KEY_COLUMN = "visitor_id"
+"""The column by which a visitor's consents reach a record."""
+
+ActionGroup = Sequence[RetentionAction]
+"""The actions of one category in a relation. A record that several of them concern is one record."""
 
 
-def count_records(action: RetentionAction) -> str:
-    """Return the query that counts the records of each version that an action concerns."""
-    return _count_records(action).text
+def group_actions(actions: Sequence[RetentionAction]) -> list[ActionGroup]:
+    """Return the actions in groups."""
+    groups: dict[tuple[str, str, bool], list[RetentionAction]] = {}
+    for action in actions:
+        key = (action.relation, action.category, bool(action.column))
+        groups.setdefault(key, []).append(action)
+    return list(groups.values())
 
 
-def record_removal(action: RetentionAction) -> str:
-    """Return the statement that records what an action removes; it returns a row for each version.
+def end_consents(actions: Sequence[RetentionAction]) -> Iterator[str]:
+    """Yield the statements that let no consent govern a record whose visitor's key is about to be cut.
+
+    The record leads to nobody then, so a withdrawal would not reach it.
+    """
+    for action in actions:
+        if action.column == KEY_COLUMN:
+            parts = {
+                "relation": identifier(action.relation),
+                "name": literal(action.relation),
+                "condition": all_of(
+                    [
+                        constant("governing > version"),
+                        any_of([constant("visitor_id IS NULL"), _overdue(action)]),
+                    ]
+                ),
+            }
+            if action.relation in NUMBERED_RELATIONS:
+                yield compose(
+                    "INSERT INTO record_changes BY NAME "
+                    "SELECT {name} AS relation, record_number FROM {relation} WHERE {condition}",
+                    **parts,
+                ).text
+            yield compose("UPDATE {relation} SET governing = version WHERE {condition}", **parts).text
+
+
+def count_records(group: ActionGroup) -> str:
+    """Return the query that counts the records of each version that a group concerns."""
+    return _count_records(group).text
+
+
+def record_removal(group: ActionGroup) -> str:
+    """Return the statement that records what a group removes; it returns a row for each version.
 
     Its parameters are `$run_number`, `$relation`, `$category` and `$removed_at`.
     """
@@ -23,7 +66,7 @@ def record_removal(action: RetentionAction) -> str:
         "INSERT INTO retention_removals "
         "SELECT $run_number, $relation, $category, version, record_count, $removed_at FROM ({counts}) "
         "RETURNING record_count",
-        counts=_count_records(action),
+        counts=_count_records(group),
     ).text
 
 
@@ -40,11 +83,11 @@ def apply_action(action: RetentionAction) -> str:
     ).text
 
 
-def _count_records(action: RetentionAction) -> SqlFragment:
+def _count_records(group: ActionGroup) -> SqlFragment:
     return compose(
         "SELECT version, count(*) AS record_count FROM {relation} WHERE {condition} GROUP BY version",
-        relation=identifier(action.relation),
-        condition=_overdue(action),
+        relation=identifier(group[0].relation),
+        condition=any_of(_overdue(action) for action in group),
     )
 
 

@@ -77,6 +77,11 @@ def join(fragments: Iterable[SqlFragment]) -> SqlFragment:
     return SqlFragment(", ".join(part.text for part in fragments))
 
 
+def union_all(selects: Iterable[SqlFragment]) -> SqlFragment:
+    """Return the rows of all SELECTs; there has to be one."""
+    return SqlFragment(" UNION ALL ".join(part.text for part in selects))
+
+
 def all_of(conditions: Iterable[SqlFragment]) -> SqlFragment:
     """Return a condition that holds if every one does; true if there is none."""
     texts = [f"({condition.text})" for condition in conditions if condition != TRUE]

@@ -191,7 +191,10 @@ class ReportCompleteness(msgspec.Struct, frozen=True):
     stored_rows: int
     stored_rows_ever: int
     first_time: datetime | None
+    """When the first of anything that is stored was collected; None if nothing is stored."""
     last_time: datetime | None
+    has_records: bool
+    """Whether anything of the period is stored, visible or not."""
     unparsable_lines: int
 
 
@@ -307,11 +310,11 @@ def _find_site_hosts(report: Report, view: PurposeView) -> list[str]:
 def _explain(report: Report, withheld: list[str], completeness: ReportCompleteness) -> list[str]:
     """Return notes on why a report is empty or incomplete."""
     notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
-    if completeness.stored_rows_ever == 0:
+    if completeness.first_time is None:
         notes.append(
             "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
         )
-    elif completeness.stored_rows == 0:
+    elif not completeness.has_records:
         notes.append(
             f"nothing was collected in this period: what is stored is from {completeness.first_time:%Y-%m-%d %H:%M} "
             f"to {completeness.last_time:%Y-%m-%d %H:%M} UTC"

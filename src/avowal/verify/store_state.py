@@ -7,7 +7,9 @@ from typing import Any
 from avowal.register.register import Version
 from avowal.register.statements import load_statements
 from avowal.register.submissions import VersionPeriod
+from avowal.store.columns import DERIVED_RELATIONS, NUMBERED_RELATIONS
 from avowal.store.interface import OverdueRecords, Store
+from avowal.store.visitor_sql import find_raised_visitors, summarize_versions
 
 SQL = load_statements("avowal.verify", "store_state")
 
@@ -18,13 +20,13 @@ class StoreState:
 
     versions: Sequence[Version]
     version_rows: Sequence[Mapping[str, Any]]
-    """The answer to the statement `record_versions`."""
+    """The period, number and governing numbers of the collected records of each version."""
     derived_rows: Sequence[Mapping[str, Any]]
-    """The answer to the statement `derived_versions`."""
+    """The same of views and visits."""
     submission_periods: Sequence[VersionPeriod]
     """When the submissions of each version arrived."""
     raised_rows: Sequence[Mapping[str, Any]]
-    """The answer to the statement `consent_governing`."""
+    """The visitors whose records are governed by a later version than their own."""
     column_count: int
     """How many columns the tables have."""
     sequence_rows: Sequence[Mapping[str, Any]]
@@ -47,10 +49,10 @@ def read_store_state(
     """Read from a store what its checks need."""
     return StoreState(
         versions,
-        store.query(SQL["record_versions"], {}).to_dicts(),
-        store.query(SQL["derived_versions"], {}).to_dicts(),
+        store.query(summarize_versions(NUMBERED_RELATIONS), {}).to_dicts(),
+        store.query(summarize_versions(DERIVED_RELATIONS), {}).to_dicts(),
         submission_periods,
-        store.query(SQL["consent_governing"], {}).to_dicts(),
+        store.query(find_raised_visitors(), {}).to_dicts(),
         store.query(SQL["column_count"], {}).rows[0][0],
         store.query(SQL["sequences"], {}).to_dicts(),
         store.find_changed_tables(),

@@ -1,6 +1,0 @@
--- Return a page of a visitor's rows of `requests`: those after the row $after.
-SELECT rowid AS row, * EXCLUDE (load_number, record_number)
-FROM requests
-WHERE visitor_id = $visitor_id AND rowid > $after
-ORDER BY rowid
-LIMIT $limit
