@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
-from cryptography.fernet import Fernet
 
 from avowal.submissions.encryption import SUBMISSION_KEYS_FILE, SubmissionCipher
 from support.errors import raises_code
@@ -76,27 +74,14 @@ def test_a_value_is_decrypted_only_with_its_key(cipher: SubmissionCipher, tmp_pa
         cipher.decrypt(ciphertext, *PLACE)
 
 
-def test_a_fernet_token_is_decrypted_and_reencrypted(cipher: SubmissionCipher) -> None:
-    """A Fernet token is still decrypted; reencryption after a rotation gives it the format of all others."""
-    cipher.encrypt("", *PLACE)
-    token = Fernet(cipher.keys_file.read_text()).encrypt(msgspec.json.encode([PLACE, "something"]))
-    assert cipher.decrypt(token, *PLACE) == "something"
-    cipher.rotate_key()
-    reencrypted = cipher.reencrypt(token)
-    assert reencrypted[0] != token[0]
-    cipher.delete_old_keys()
-    assert cipher.decrypt(reencrypted, *PLACE) == "something"
-    with raises_code("submission-unreadable"):
-        cipher.decrypt(token, *PLACE)
-
-
-def test_a_damaged_key_file_is_reported_without_its_content(cipher: SubmissionCipher) -> None:
+@pytest.mark.parametrize("content", ["something secret", "c2VjcmV0", "secret" * 8, "é"])
+def test_a_damaged_key_file_is_reported_without_its_content(cipher: SubmissionCipher, content: str) -> None:
     """The error of a damaged key file does not show its content, which may be part of a key."""
     cipher.encrypt("", *PLACE)
-    cipher.keys_file.write_text("something secret")
+    cipher.keys_file.write_text(content)
     with raises_code("key-damaged") as error_info:
         cipher.encrypt("", *PLACE)
-    assert "secret" not in str(error_info.value)
+    assert content not in str(error_info.value)
 
 
 def test_reading_does_not_replace_a_missing_key(cipher: SubmissionCipher, tmp_path: Path) -> None:

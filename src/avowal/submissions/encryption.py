@@ -7,18 +7,17 @@ an encrypted value, so that files stay as they are when the keys change.
 
 import os
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -31,7 +30,7 @@ from avowal.private_files import open_private
 SUBMISSION_KEYS_FILE = "submissions.key"
 PARTIAL_SUFFIX = ".part"
 FORMAT_MARKER = b"\x01"
-"""The first byte of an encrypted value. Fernet tokens of the same keys, which are still read, begin with a letter."""
+"""The first byte of an encrypted value: a later format gets another one."""
 
 BOUND_VALUE_DECODER = msgspec.json.Decoder(tuple[list[str], Any])
 """Decodes a decrypted value with its context. Decoding by a declared type would take ten times as long."""
@@ -91,7 +90,7 @@ class SubmissionCipher:
 
     def _encrypt(self, plaintext: bytes) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        cipher = self._load_or_create_keys().ciphers[0]
+        cipher = self._load_or_create_keys()[0]
         return FORMAT_MARKER + nonce + cipher.encrypt(nonce, plaintext, None)
 
     def _decrypt(self, ciphertext: bytes) -> bytes:
@@ -99,21 +98,17 @@ class SubmissionCipher:
             keys = self._load_keys()
         except FileNotFoundError:
             raise self.missing_key_error() from None
-        if ciphertext[:1] != FORMAT_MARKER:
-            with suppress(InvalidToken):
-                return keys.legacy_fernet.decrypt(ciphertext)
-        else:
-            nonce, encrypted = ciphertext[1 : 1 + NONCE_BYTES], ciphertext[1 + NONCE_BYTES :]
-            for cipher in keys.ciphers:
-                with suppress(InvalidTag, ValueError):
-                    return cipher.decrypt(nonce, encrypted, None)
+        nonce, encrypted = ciphertext[1 : 1 + NONCE_BYTES], ciphertext[1 + NONCE_BYTES :]
+        for cipher in keys if ciphertext[:1] == FORMAT_MARKER else ():
+            with suppress(InvalidTag, ValueError):
+                return cipher.decrypt(nonce, encrypted, None)
         raise StoreError(
             f"a submission cannot be decrypted with the keys in `{self.keys_file}`",
             "restore the key from its backup",
             code="submission-unreadable",
         )
 
-    def _load_or_create_keys(self) -> "_CipherKeys":
+    def _load_or_create_keys(self) -> list[AESGCM]:
         """Return the keys; create the file with a new key if it does not exist."""
         try:
             return self._load_keys()
@@ -122,7 +117,7 @@ class SubmissionCipher:
             replace_text(self.keys_file, _generate_key_line(), private=True)
             return self._load_keys()
 
-    def _load_keys(self) -> "_CipherKeys":
+    def _load_keys(self) -> list[AESGCM]:
         status = self.keys_file.stat()
         return _parse_keys(self.keys_file, (status.st_ino, status.st_mtime_ns, status.st_ctime_ns))
 
@@ -130,31 +125,22 @@ class SubmissionCipher:
         return self.keys_file.read_text(encoding="ascii").split()
 
 
-class _CipherKeys(NamedTuple):
-    """The keys of a file, ready for use."""
-
-    ciphers: list[AESGCM]
-    """The newest key first."""
-    legacy_fernet: MultiFernet
-    """Decrypts values that were encrypted as Fernet tokens."""
-
-
 @lru_cache(maxsize=2)
-def _parse_keys(path: Path, _: tuple[int, ...]) -> _CipherKeys:
-    """Return the keys of a file; they are cached by the file's status, as making them takes longer than decrypting."""
+def _parse_keys(path: Path, _: tuple[int, ...]) -> list[AESGCM]:
+    """Return the keys of a file, the newest first; they are cached by the file's status."""
     try:
-        lines = path.read_text(encoding="ascii").split()
-        legacy_fernet = MultiFernet(list(map(Fernet, lines)))  # raises ValueError if a line is not a key
+        return [AESGCM(_derive_key(line)) for line in path.read_text(encoding="ascii").split()]
     except ValueError:  # not chained: its message may contain a part of a key
         raise StoreError(
             f"`{path}` does not contain keys", "restore it from its backup", code="key-damaged"
         ) from None
-    return _CipherKeys([AESGCM(_derive_key(line)) for line in lines], legacy_fernet)
 
 
 def _derive_key(line: str) -> bytes:
-    """Return the AES key of a line of the key file; it differs from the keys that Fernet takes from the line."""
-    return blake2b(urlsafe_b64decode(line), digest_size=KEY_BYTES, person=b"avowal seal").digest()
+    """Return the AES key of a line of the key file. Raises ValueError if the line is not a key."""
+    if len(secret := b64decode(line, b"-_", validate=True)) != KEY_BYTES:
+        raise ValueError("a key of another length")
+    return blake2b(secret, digest_size=KEY_BYTES, person=b"avowal seal").digest()
 
 
 def _generate_key_line() -> str:
