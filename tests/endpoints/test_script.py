@@ -17,8 +17,10 @@ PAGE = """<!doctype html><html lang="en"><title>page</title><body><p>words <butt
 <script defer nonce="fixed" src="/avowal.js"></script>"""
 DECLARED = (
     "[duties]\n",
-    '[[collect]]\ncategories = ["interaction", "page-quality"]\nkeep = { full = "30 days" }\n'
-    'for = ["content", "performance", "availability", "abuse"]\n\n[duties]\n',
+    (
+        '[[collect]]\ncategories = ["interaction", "page-quality"]\nkeep = { full = "30 days" }\n'
+        'for = ["content", "performance", "availability", "abuse"]\n\n[duties]\n'
+    ),
 )
 
 
