@@ -8,9 +8,10 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-import avowal.cli
 from avowal.cli.printable import escape_unprintable
+from avowal.cli.text_table import TextTable
 from support.site import Site
 from support.templates import make_once
 
@@ -72,8 +73,9 @@ def test_an_error_has_no_controls(tmp_path: Path) -> None:
         )
 
 
-def test_every_table_is_filled_by_one_function() -> None:
-    """No command adds cells to a table without escapes."""
-    folder = Path(avowal.cli.__file__).parent
-    filling = {path.name for path in folder.glob("*.py") if ".add_row(" in path.read_text(encoding="utf-8")}
-    assert filling == {"output.py"}
+def test_a_table_escapes_its_cells() -> None:
+    """A cell or a heading cannot control the terminal. All commands use this table: `test_text_table.py` holds that."""
+    output = io.StringIO()
+    TextTable("a\x1b[2J", "b").add_row("\x1b]0;x\x07[red]", "\u202e").print(Console(file=output, width=80))
+    assert not set(output.getvalue()) & {"\x1b", "\x07", "\u202e"}
+    assert "[red]" in output.getvalue()

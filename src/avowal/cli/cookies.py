@@ -6,12 +6,11 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from avowal.app.folder import open_folder_register
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import add_cells, print_json, print_line
+from avowal.cli.output import print_json, print_line
+from avowal.cli.text_table import TextTable, create_console
 from avowal.clock import utc_now
 from avowal.disclose.browser_crawl import SiteCrawl
 from avowal.disclose.contract_check import find_insufficient_contracts
@@ -96,16 +95,13 @@ def _result_to_object(result: AuditResult) -> dict[str, object]:
 
 
 def _print_results(results: list[AuditResult], crawl: SiteCrawl, version: int) -> None:
-    table = Table(
-        "", "what", "name", "party", "lifetime", "first page", box=None, pad_edge=False, header_style="dim"
-    )
+    table = TextTable("", "what", "name", "party", "lifetime", "first page")
     for result in results:
         observation = result.observation
         lifetime = (
             "" if observation.lifetime_seconds is None else format_lifetime(observation.lifetime_seconds)
         )
-        add_cells(
-            table,
+        table.add_row(
             result.violation or "declared",
             observation.kind,
             observation.name,
@@ -113,7 +109,7 @@ def _print_results(results: list[AuditResult], crawl: SiteCrawl, version: int) -
             lifetime,
             observation.page,
         )
-    Console(highlight=False).print(table)
+    table.print(create_console(), style="dim")
     violations = sum(bool(result.violation) for result in results)
     print_line(
         f"{len(crawl.page_urls)} pages under version {version}: {violations} of {len(results)} differ from the terms"

@@ -13,6 +13,7 @@ from avowal.app.import_logs import create_importer
 from avowal.app.owner_requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, LogFormatOption, create_app
+from avowal.cli.text_table import create_console
 from avowal.collect.line_counts import LineCounts
 from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.ingest.follower import LogFollower
@@ -33,7 +34,7 @@ def follow(
         raise InvalidInputError(
             f"there is no folder `{file.parent}`", "check the spelling", code="file-missing"
         )
-    console = Console(stderr=True, highlight=False)
+    console = create_console(is_error=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from avowal.app.import_logs import ImportReport, create_importer, import_files
 from avowal.app.session import describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, JsonOption, LogFormatOption, create_app
-from avowal.cli.output import add_cells, print_json
+from avowal.cli.output import print_json
 from avowal.cli.printable import escape_unprintable
+from avowal.cli.text_table import TextTable, create_console
 from avowal.errors import InvalidInputError
 from avowal.ingest.importer import UnparsableLineText
 from avowal.ingest.log_import import FileImportReport
@@ -71,7 +71,7 @@ def import_logs(
     if as_json:
         print_json(report)
     else:
-        print_report(report, Console())
+        print_report(report, create_console())
         print_unparsable_lines(unparsable_texts)
     unparsable_lines = sum(report.counts.unparsable.values())
     has_too_many = unparsable_lines > report.counts.lines * max_unparsable_percent / 100
@@ -125,18 +125,15 @@ def _show_progress(files: list[Path], is_shown: bool) -> Iterator[Callable[[int,
 
 def print_report(report: ImportReport, console: Console) -> None:
     """Show the result of an import."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("file", "format", "lines", "requests", "bots", "dropped", "unparsable"):
-        table.add_column(
-            heading, justify="left" if heading in {"file", "format"} else "right", overflow="fold"
-        )
+    headings = ("lines", "requests", "bots", "dropped", "unparsable")
+    table = TextTable("file", "format", *headings, numbers=headings)
     for file in report.file_reports:
         confidence = f" ({file.confidence:.0%} sure)" if file.confidence is not None else ""
         dropped, unparsable = sum(file.counts.dropped.values()), sum(file.counts.unparsable.values())
         numbers = (file.counts.lines, file.counts.requests, file.counts.bot_requests, dropped, unparsable)
         names = (file.name, f"{file.format or '-'}{confidence}")
-        add_cells(table, *names, *(f"{number:,}" for number in numbers))
-    console.print(table)
+        table.add_row(*names, *(f"{number:,}" for number in numbers))
+    table.print(console)
     counts, seconds = report.counts, report.duration_seconds
     speed = counts.lines / seconds if seconds else 0
     console.print(

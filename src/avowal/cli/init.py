@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from avowal.app.new_folder import create_folder
 from avowal.cli.options import create_app
+from avowal.cli.text_table import create_console
 from avowal.clock import utc_now
 
 app = create_app()
@@ -22,7 +22,7 @@ def init(
 ) -> None:
     """Create a folder with settings and a policy that is in force from today, as terms and as a document."""
     created = create_folder(folder, utc_now().date(), example)
-    console = Console(highlight=False)
+    console = create_console()
     for path in created:
         console.print(f"created {path}", markup=False)
     console.print(

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 
 from avowal.app.folder import open_folder_register
 from avowal.cli.options import DataFolderOption, JsonOption, create_app, read_verifier
 from avowal.cli.output import print_json, print_line
+from avowal.cli.text_table import create_console
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.ledger.entry import ENTRY_KINDS, decode_entry
 from avowal.strict import read_text, suggest_nearest
@@ -142,6 +142,6 @@ def export(
     if as_json:
         print_json({"entries": entries, "new_files": new_files})
     else:
-        Console(highlight=False).print(
+        create_console().print(
             f"wrote {new_files} new files to {folder}; the ledger has {entries:,} entries", markup=False
         )

@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from avowal.cli.printable import escape_unprintable
+from avowal.cli.text_table import TextTable, create_console
 from avowal.disclose.contract_check import ContractComparison
 from avowal.policy.bounds import OWN_USE
 from avowal.policy.compare import Witness
@@ -22,7 +21,7 @@ from avowal.use.formatting import format_column_heading, format_value
 
 def print_line(sentence: str, *, is_note: bool = False) -> None:
     """Print a sentence in one line, without markup; a note to standard error."""
-    console = Console(highlight=False, stderr=is_note)
+    console = create_console(is_error=is_note)
     console.print(escape_unprintable(sentence), markup=False, soft_wrap=True)
 
 
@@ -32,33 +31,18 @@ def print_json(value: object) -> None:
     sys.stdout.write(escape_unprintable(text) + "\n")
 
 
-def add_cells(table: Table, *values: object) -> None:
-    """Add a row to a table, without markup and unprintable characters."""
-    table.add_row(*(Text(escape_unprintable(str(value))) for value in values))
-
-
-FIXED_COLUMN_CHARACTERS = 18
-"""A column of text that is wider than this many characters is shortened on a narrow terminal."""
-
-
 def print_table(table: ResultTable, console: Console) -> None:
     """Print rows as a table that fits the terminal; control characters are replaced."""
-    grid = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    texts = [
-        [format_value(column, value) for column, value in zip(table.columns, row, strict=True)]
-        for row in table.rows
-    ]
-    for index, column in enumerate(table.columns):
-        is_text = all(isinstance(row[index], str | None) for row in table.rows)
-        heading = Text(escape_unprintable(format_column_heading(column)))
-        width = max(map(len, [*heading.plain.split(), *(row[index] for row in texts)]))
-        if is_text and width > FIXED_COLUMN_CHARACTERS:
-            grid.add_column(heading, overflow="ellipsis", no_wrap=True, ratio=1)
-        else:
-            grid.add_column(heading, justify="left" if is_text else "right", min_width=width)
-    for row in texts:
-        add_cells(grid, *row)
-    console.print(grid)
+    headings = [format_column_heading(column) for column in table.columns]
+    numbers = {
+        heading
+        for index, heading in enumerate(headings)
+        if not all(isinstance(row[index], str | None) for row in table.rows)
+    }
+    grid = TextTable(*headings, numbers=numbers)
+    for row in table.rows:
+        grid.add_row(*(format_value(column, value) for column, value in zip(table.columns, row, strict=True)))
+    grid.print(console)
 
 
 def print_table_csv(table: ResultTable) -> None:
@@ -81,9 +65,7 @@ def print_differences(title: str, witnesses: Sequence[Witness], console: Console
     if not witnesses:
         return
     console.print(f"\n{title}", style="bold")
-    table = Table(
-        "data", "purposes", "recipient", "before", "after", box=None, pad_edge=False, header_style="dim"
-    )
+    table = TextTable("data", "purposes", "recipient", "before", "after")
     for difference in group_witnesses(witnesses):
         purposes, recipient = "", ""
         if isinstance(difference, CellDifference):
@@ -93,8 +75,8 @@ def print_differences(title: str, witnesses: Sequence[Witness], console: Console
                 if difference.ground == OWN_USE
                 else f"{difference.recipient} ({difference.ground})"
             )
-        add_cells(table, difference.describe_subject(), purposes, recipient, *difference.describe_values())
-    console.print(table)
+        table.add_row(difference.describe_subject(), purposes, recipient, *difference.describe_values())
+    table.print(console, style="dim")
 
 
 def print_contract_result(name: str, result: ContractComparison, compared_with: str) -> None:
@@ -104,7 +86,7 @@ def print_contract_result(name: str, result: ContractComparison, compared_with: 
     )
     for reason in result.reasons:
         print_line(f"  {reason.sentence}")
-    print_differences("protects less than the terms", result.looser, Console(highlight=False))
+    print_differences("protects less than the terms", result.looser, create_console())
 
 
 def version_to_object(version: Version) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.session import find_version
@@ -22,7 +20,8 @@ from avowal.cli import (
     policy_withdraw,
 )
 from avowal.cli.options import JsonOption, create_app
-from avowal.cli.output import add_cells, print_differences, print_json
+from avowal.cli.output import print_differences, print_json
+from avowal.cli.text_table import TextTable, create_console
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
@@ -71,7 +70,7 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"identity": compiled.identity, "rules": len(compiled.cells), "warnings": warnings})
         return
-    console = Console(highlight=False)
+    console = create_console()
     console.print(
         f"{path} is valid: {len(compiled.cells)} rules, version {compiled.identity}",
         markup=False,
@@ -99,11 +98,12 @@ def show(path: TermsArgument = None, as_json: JsonOption = False) -> None:
             }
         )
         return
-    console = Console(highlight=False)
+    console = create_console()
     console.print(f"{terms.controller}, {terms.contact}; since {terms.updated_on}", markup=False)
     console.print(f"version {compiled.identity}\n", style="dim", soft_wrap=True)
-    console.print(_tabulate_collection(compiled))
-    console.print(_tabulate_disclosure(compiled))
+    _tabulate_collection(compiled).print(console)
+    console.print()
+    _tabulate_disclosure(compiled).print(console)
     console.print(_describe_other_rules(terms), markup=False)
 
 
@@ -128,7 +128,7 @@ def diff(
             }
         )
     else:
-        console = Console(highlight=False)
+        console = create_console()
         console.print(f"{new}, compared with {old}: {comparison.relation}", markup=False, soft_wrap=True)
         print_differences("protects less", comparison.looser, console)
         print_differences("protects more", comparison.stricter, console)
@@ -150,8 +150,8 @@ def _witness_to_object(witness: Witness) -> dict[str, object]:
     return {**rule, **({"precision": witness.precision} if witness.precision else {}), **values}
 
 
-def _tabulate_collection(compiled: CompiledTerms) -> Table:
-    table = Table("collected", "retention", "purposes", box=None, pad_edge=False, header_style="bold")
+def _tabulate_collection(compiled: CompiledTerms) -> TextTable:
+    table = TextTable("collected", "retention", "purposes")
     rows: dict[tuple[str, str], list[str]] = {}
     for category in compiled.collected_categories:
         key = (
@@ -160,27 +160,18 @@ def _tabulate_collection(compiled: CompiledTerms) -> Table:
         )
         rows.setdefault(key, []).append(category)
     for (retention, purposes), categories in sorted(rows.items(), key=lambda row: row[1]):
-        add_cells(table, ", ".join(categories), retention, purposes)
+        table.add_row(", ".join(categories), retention, purposes)
     return table
 
 
-def _tabulate_disclosure(compiled: CompiledTerms) -> Table:
-    table = Table(
-        "\ndisclosed",
-        "\nmaximum age",
-        "\nrecipient",
-        "\nground",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
+def _tabulate_disclosure(compiled: CompiledTerms) -> TextTable:
+    table = TextTable("disclosed", "maximum age", "recipient", "ground")
     rows: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
     for cell, ages in sorted(compiled.cells.items()):
         if cell.recipient != OPERATOR and not cell.cookie_name:
             rows.setdefault((cell.recipient, cell.ground), {})[cell.category, format_ages(ages)] = None
     for (recipient, ground), categories in rows.items():
-        add_cells(
-            table,
+        table.add_row(
             ", ".join(category for category, _ in categories),
             ", ".join(dict.fromkeys(age for _, age in categories)),
             recipient,

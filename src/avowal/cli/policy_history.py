@@ -2,12 +2,10 @@
 
 from contextlib import closing
 
-from rich.console import Console
-from rich.table import Table
-
 from avowal.app.folder import open_folder_register
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import add_cells, print_json, version_to_object
+from avowal.cli.output import print_json, print_line, version_to_object
+from avowal.cli.text_table import TextTable, create_console
 from avowal.clock import utc_now
 
 app = create_app()
@@ -27,16 +25,15 @@ def list_versions(as_json: JsonOption = False, data: DataFolderOption = None) ->
             ]
         )
         return
-    table = Table(
-        "version", "in force from (UTC)", "published (UTC)", "documents", "identity", box=None, pad_edge=False
+    if not versions:
+        print_line("no version is in force yet: `avowal policy adopt` adopts the first")
+        return
+    table = TextTable(
+        "version", "in force from (UTC)", "published (UTC)", "documents", "identity", numbers=["version"]
     )
     for version, document_languages in zip(versions, languages, strict=True):
         scheduled = " (scheduled)" if version.effective_at > utc_now() else ""
         since = f"{version.effective_at:%Y-%m-%d %H:%M}{scheduled}"
         published = f"{version.published_at:%Y-%m-%d %H:%M}"
-        add_cells(
-            table, version.number, since, published, ", ".join(document_languages), version.identity[:16]
-        )
-    Console(highlight=False).print(
-        table if versions else "no version is in force yet: `avowal policy adopt` adopts the first"
-    )
+        table.add_row(version.number, since, published, ", ".join(document_languages), version.identity)
+    table.print(create_console())

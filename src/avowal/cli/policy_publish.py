@@ -4,7 +4,6 @@ from contextlib import closing
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.change.draft import find_terms_path, load_draft
@@ -17,6 +16,7 @@ from avowal.cli.output import (
     print_line,
     version_to_object,
 )
+from avowal.cli.text_table import create_console
 from avowal.clock import utc_now
 from avowal.disclose.contract_check import find_insufficient_contracts
 from avowal.policy.describe import describe_witnesses
@@ -55,7 +55,7 @@ def publish_terms(
         )
         return
     print_line(_describe_result(result))
-    console = Console(highlight=False)
+    console = create_console()
     print_differences("protects less, for data collected from then on", result.comparison.looser, console)
     print_differences("protects more, also for data collected before", result.comparison.stricter, console)
     for processor, comparison in insufficient:

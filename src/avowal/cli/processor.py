@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from avowal import strict
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.cli import processor_feed, processor_key
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import add_cells, print_contract_result, print_json, print_line
+from avowal.cli.output import print_contract_result, print_json, print_line
+from avowal.cli.text_table import TextTable, create_console
 from avowal.clock import utc_now
 from avowal.disclose.contract_check import (
     ContractComparison,
@@ -113,11 +112,11 @@ def list_processors(as_json: JsonOption = False, data: DataFolderOption = None) 
         ]
         print_json({"processors": objects})
         return
-    table = Table("processor", "since (UTC)", "contract", box=None, pad_edge=False)
+    table = TextTable("processor", "since (UTC)", "contract")
     for processor in processors:
         result = "not sufficient" if processor.name in insufficient else "sufficient"
-        add_cells(table, processor.name, f"{processor.recorded_at:%Y-%m-%d}", result)
-    Console(highlight=False).print(table)
+        table.add_row(processor.name, f"{processor.recorded_at:%Y-%m-%d}", result)
+    table.print(create_console())
     for name, since in overdue.items():
         print_line(f"{name}: overdue since {since:%Y-%m-%d} (UTC): it has not confirmed its deletions")
     for name, comparison in insufficient.items():

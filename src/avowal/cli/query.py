@@ -3,12 +3,12 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from avowal.app.owner_requests import RunQuery
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, check_output_options, create_app
 from avowal.cli.output import print_json, print_line, print_table, print_table_csv
+from avowal.cli.text_table import create_console
 from avowal.policy.bounds import OPERATOR
 from avowal.use.own_query import SqlQuery
 
@@ -54,6 +54,6 @@ def query(
     elif as_csv:
         print_table_csv(result.table)
     else:
-        print_table(result.table, Console(highlight=False))
+        print_table(result.table, create_console())
     for note in notes:
         print_line(note, is_note=True)

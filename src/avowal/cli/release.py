@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.session import open_session
 from avowal.atomic_files import check_creatable, create_file
 from avowal.cli.options import DataFolderOption, JsonOption, StdinOption, create_app, read_password
-from avowal.cli.output import add_cells, print_json, print_line
+from avowal.cli.output import print_json, print_line
+from avowal.cli.text_table import TextTable, create_console
 from avowal.clock import utc_now
 from avowal.disclose.prepared_release import PreparedRelease
 from avowal.disclose.recall import build_recall_message, is_email_address, send_message
@@ -105,13 +104,19 @@ def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) ->
     if as_json:
         print_json({"releases": releases, "waiting": waiting})
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("reference", "ground", "recipient", "records", "date (UTC)", "expires", ""):
-        table.add_column(heading, no_wrap=heading == "reference")
+    table = TextTable(
+        "reference",
+        "ground",
+        "recipient",
+        "records",
+        "date (UTC)",
+        "expires",
+        "state",
+        numbers=["reference", "records"],
+    )
     for release in releases:
         summary = release.summary
-        add_cells(
-            table,
+        table.add_row(
             summary.reference,
             summary.ground,
             release.recipient or "erased",
@@ -122,14 +127,13 @@ def list_releases(as_json: JsonOption = False, data: DataFolderOption = None) ->
         )
     for request in waiting:
         day = f"{request.summary.requested_at:%Y-%m-%d}"
-        add_cells(
-            table,
+        table.add_row(
             request.summary.reference,
             request.summary.ground,
             request.details.recipient,
             *("", day, "", "waits"),
         )
-    Console(highlight=False).print(table)
+    table.print(create_console())
 
 
 @app.command()

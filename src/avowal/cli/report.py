@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from avowal.app.disclosure_counts import DISCLOSURE_REPORT, tabulate_disclosures
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.owner_requests import RunReport
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, ReaderOption, check_output_options, create_app
-from avowal.cli.output import add_cells, print_json, print_table, print_table_csv
+from avowal.cli.output import print_json, print_table, print_table_csv
+from avowal.cli.text_table import TextTable, create_console
 from avowal.clock import utc_now
 from avowal.errors import InvalidInputError, ServerGoneError
 from avowal.policy.bounds import OPERATOR
@@ -89,7 +89,7 @@ def report(
     elif as_csv:
         print_report_csv(result, table or next(iter(result.tables)))
     else:
-        print_result(result, Console())
+        print_result(result, create_console())
 
 
 def _report_disclosures(request: ReportRequest, data: Path | None, *, as_json: bool, as_csv: bool) -> None:
@@ -105,7 +105,7 @@ def _report_disclosures(request: ReportRequest, data: Path | None, *, as_json: b
 
 
 def _print_disclosures(disclosures: ResultTable) -> None:
-    console = Console()
+    console = create_console()
     console.print("Disclosures: how often something was released, recalled and refused", style="bold")
     if disclosures.rows:
         print_table(disclosures, console)
@@ -213,9 +213,7 @@ def print_result(result: ReportResult, console: Console) -> None:
 
 
 def _print_figures(table: ResultTable, console: Console) -> None:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column()
-    grid.add_column(justify="right")
+    grid = TextTable("figure", "value", numbers=["value"], has_headings=False)
     for column, value in zip(table.columns, table.rows[0], strict=True):
-        add_cells(grid, format_column_heading(column), format_value(column, value))
-    console.print(grid)
+        grid.add_row(format_column_heading(column), format_value(column, value))
+    grid.print(console)

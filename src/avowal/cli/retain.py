@@ -1,12 +1,10 @@
 """`avowal retain`: delete data that is past its retention period."""
 
-from rich.console import Console
-from rich.table import Table
-
 from avowal.app.owner_requests import EnforceRetention
 from avowal.app.session import open_session
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import add_cells, print_json, print_line
+from avowal.cli.output import print_json, print_line
+from avowal.cli.text_table import TextTable, create_console
 
 app = create_app()
 
@@ -31,7 +29,7 @@ def enforce_retention(as_json: JsonOption = False, data: DataFolderOption = None
     if not actions:
         print_line("nothing is past its retention period")
         return
-    table = Table("table", "category", "version", "records", box=None, pad_edge=False)
+    table = TextTable("table", "category", "version", "records", numbers=["version", "records"])
     for action in actions:
-        add_cells(table, action.relation, action.category, str(action.version), f"{action.record_count:,}")
-    Console(highlight=False).print(table)
+        table.add_row(action.relation, action.category, str(action.version), f"{action.record_count:,}")
+    table.print(create_console())

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from avowal.app.session import open_session
 from avowal.app.status import STATUS_DAYS, FolderStatus, read_status
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
-from avowal.cli.output import add_cells, print_json, print_line
+from avowal.cli.output import print_json, print_line
+from avowal.cli.text_table import TextTable, create_console
 from avowal.clock import utc_now
 from avowal.collect.cookie import COOKIE_NAME
 
@@ -52,7 +51,7 @@ def _print_accesses(title: str, accesses: Sequence[msgspec.Struct]) -> None:
     print_line(f"\n{title}, in {STATUS_DAYS} days: {'none' if not accesses else ''}")
     if accesses:
         rows = [msgspec.structs.asdict(access) for access in accesses]
-        table = Table(*(name.replace("_", " ") for name in rows[0]), box=None, pad_edge=False)
+        table = TextTable(*(name.replace("_", " ") for name in rows[0]))
         for row in rows:
-            add_cells(table, *row.values())
-        Console(highlight=False).print(table)
+            table.add_row(*row.values())
+        table.print(create_console())

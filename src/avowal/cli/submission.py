@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from avowal.app.folder import open_folder_register
 from avowal.app.session import open_session
@@ -29,7 +27,8 @@ from avowal.cli.options import (
     create_app,
     parse_assignments,
 )
-from avowal.cli.output import add_cells, print_json, print_line
+from avowal.cli.output import print_json, print_line
+from avowal.cli.text_table import TextTable, create_console
 from avowal.clock import utc_now
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.policy.bounds import OPERATOR
@@ -73,7 +72,7 @@ def add(
     if as_json:
         print_json(submission)
     else:
-        Console(highlight=False).print(f"recorded: {submission.reference}", markup=False)
+        create_console().print(f"recorded: {submission.reference}", markup=False)
 
 
 @app.command("list")
@@ -117,17 +116,16 @@ def list_submissions(
     if as_json:
         print_json({"submissions": submissions})
         return
-    table = Table("reference", "form", "channel", "submitted (UTC)", "version")
+    table = TextTable("reference", "form", "channel", "submitted (UTC)", "version", numbers=["version"])
     for submission in submissions:
-        add_cells(
-            table,
+        table.add_row(
             submission.reference,
             submission.form,
             submission.channel,
             f"{submission.submitted_at:%Y-%m-%d %H:%M}",
             str(submission.version),
         )
-    Console(highlight=False).print(table)
+    table.print(create_console())
 
 
 @app.command()
@@ -163,10 +161,10 @@ def show(
     if as_json:
         print_json({"submission": submission, "purpose": purpose, "fields": values})
         return
-    table = Table("field", "category", "value")
+    table = TextTable("field", "category", "value")
     for value in values:
-        add_cells(table, value.field, value.category, _format_value(value.value))
-    Console(highlight=False).print(table)
+        table.add_row(value.field, value.category, _format_value(value.value))
+    table.print(create_console())
 
 
 @app.command("object")
@@ -229,7 +227,7 @@ def erase(reference: SubmissionReferenceArgument, data: DataFolderOption = None)
     with open_session(data) as session:
         session.register.erasures.erase_submissions(SubmissionSelector("submission", reference), utc_now())
         session.register.submissions.delete_orphans()
-    Console(highlight=False).print(f"erased: {reference}", markup=False)
+    create_console().print(f"erased: {reference}", markup=False)
 
 
 @app.command("rotate-key")
@@ -237,7 +235,7 @@ def rotate_key(data: DataFolderOption = None) -> None:
     """Encrypt all submissions with a new key, and delete the old one. A server can keep running."""
     with open_session(data) as session:
         values = session.register.submissions.rotate_key()
-    Console(highlight=False).print(f"{values:,} values are encrypted with a new key; the old key was deleted")
+    create_console().print(f"{values:,} values are encrypted with a new key; the old key was deleted")
 
 
 def _format_value(value: Any) -> str:

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from avowal.app.verification import verify_entry, verify_export, verify_folder
 from avowal.cli.options import DataFolderOption, JsonOption, create_app, read_verifier
 from avowal.cli.output import print_json, print_line
 from avowal.cli.printable import escape_unprintable
+from avowal.cli.text_table import create_console
 from avowal.clock import utc_now
 from avowal.disclose.package import check_package, is_package
 from avowal.errors import InvalidInputError
@@ -106,7 +106,7 @@ def _print_verification(
             }
         )
     else:
-        console = Console(highlight=False)
+        console = create_console()
         for finding in verification.findings:
             console.print(escape_unprintable(finding.sentence), style="red", markup=False, soft_wrap=True)
         if verification.holds:

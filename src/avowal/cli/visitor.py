@@ -7,7 +7,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from avowal.app.owner_requests import ApplyConsents, CompactStore, EraseVisitor, FindVisitorRecords
 from avowal.app.session import open_session
@@ -35,6 +34,7 @@ from avowal.cli.options import (
     create_app,
 )
 from avowal.cli.output import print_json, print_line
+from avowal.cli.text_table import create_console
 from avowal.clock import utc_now
 from avowal.errors import RefusedError
 from avowal.register.consents import Consent
@@ -219,7 +219,7 @@ def _encode_receipt(receipt: object) -> bytes:
 
 
 def _print_consent(consent: Consent, effects: list[ConsentEffect], *, dry_run: bool) -> None:
-    console = Console(highlight=False)
+    console = create_console()
     state = "would be recorded" if dry_run else f"is recorded (entry {consent.entry} of the ledger)"
     statement = "consent" if consent.given else "withdrawal of the consent"
     console.print(

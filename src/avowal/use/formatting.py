@@ -8,9 +8,6 @@ from urllib.parse import unquote
 from avowal.use.labels import TABLE_TITLES, VALUE_LABELS, ValueFormat, find_column
 from avowal.use.reports import ReportCompleteness
 
-PATH_CHARACTERS_MAX = 60
-"""Longest page path shown in a table, in characters; `--json` and `--csv` give it whole."""
-
 _SI_STEP = 1000
 
 
@@ -50,11 +47,10 @@ def _write_plain(value: Any) -> str:
 
 
 def _write_path(path: Any) -> str:
-    """Decode a path for reading, unless the result is not printable text, and shorten it."""
+    """Decode a path for reading, unless the result is not printable text."""
     decoded = unquote(str(path), errors="replace")
     decoded = decoded if decoded.isprintable() and "\ufffd" not in decoded else str(path)
-    decoded = replace_unprintable(decoded)
-    return decoded if len(decoded) <= PATH_CHARACTERS_MAX else f"{decoded[: PATH_CHARACTERS_MAX - 1]}…"
+    return replace_unprintable(decoded)
 
 
 def _write_bytes(value: Any) -> str:
