@@ -11,7 +11,7 @@ import pytest
 
 from avowal.register.register import open_register
 from avowal.store.duckdb_store import STORE_FILE
-from support.site import CHROME, Site, line
+from support.site import Site
 from support.visitors import ANN, BEN, NOON, PERIOD, site_with_two_visitors
 
 
@@ -149,7 +149,7 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
     assert (result.status, result.json()["entry"]["kind"]) == (0, "erasure-done"), result.err
     original = json.loads(receipt.read_text())
     for change in (
-        {"visitor": "0" * 16},
+        {"visitors": ["0" * 16]},
         {"erased": {**original["erased"], "requests": 4}},
         {"erased_at": "2026-01-01T00:00:00"},
     ):
@@ -164,6 +164,7 @@ def test_an_erased_visitor_leaves_nothing(site: Site, tmp_path: Path) -> None:
         ((ANN, *PERIOD, "--expected-records", "2"), "record-count-mismatch"),
         (("0123456789abcdef", "--expected-records", "0"), "records-not-found"),
         (("203.0.113.99", *PERIOD, "--expected-records", "0"), "visitor-not-found"),
+        ((ANN, *PERIOD, "--expected-records", "3", "--include-others", "0123456789ab"), "records-changed"),
     ],
 )
 def test_an_erasure_with_the_wrong_count_or_visitor_is_refused(
@@ -175,23 +176,10 @@ def test_an_erasure_with_the_wrong_count_or_visitor_is_refused(
     assert len(site.rows("SELECT 1 FROM requests")) == 4
 
 
-def test_an_address_of_several_visitors_is_refused(site: Site) -> None:
-    """Neither the stored data nor an export is shown, and nothing is written."""
-    site.import_logs(site.log("b.log", line(5, start=NOON, address=ANN, agent=CHROME)))
-    for arguments in (
-        ("show",),
-        ("export", "--output", site.folder / "out"),
-        ("erase", "--expected-records", 3),
-    ):
-        result = site.avowal("visitor", arguments[0], ANN, *PERIOD, *arguments[1:])
-        assert (result.status, result.code) == (1, "visitor-ambiguous"), result.err
-    assert not (site.folder / "out").exists()
-
-
 def test_an_interrupted_erasure_is_completed_before_the_next_access(site: Site) -> None:
     """If a process ended between recording and doing an erasure, the next access completes it first."""
     key = show_visitor(site)["visitor"]
     with closing(open_register(site.data, site.folder / "keys", store_file=STORE_FILE)) as register:
-        register.erasures.begin(key)
+        register.erasures.begin([key])
     assert {row["page_path"] for row in site.report("pages")["tables"]["pages"]} == {"/b"}
     assert site.avowal("verify").status == 0

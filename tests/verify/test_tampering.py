@@ -179,7 +179,7 @@ def test_a_seal_tells_nothing_of_an_erased_row(complete: Site, tmp_path: Path) -
                 return register.sealer.read(connection).row_sums
 
         before = read_sums()
-        register.erasures.begin("0123456789abcdef")
+        register.erasures.begin(["0123456789abcdef"])
         assert read_sums() != before
         with register.database.transaction() as connection:
             connection.erase("DELETE FROM pending_erasures", {})

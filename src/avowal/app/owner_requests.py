@@ -8,11 +8,19 @@ import msgspec
 
 from avowal.app.owner import FolderOwner, OwnerRequest
 from avowal.clock import utc_now
+from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
 from avowal.config import parse_size
 from avowal.disclose.evidence import narrow_to_evidence
 from avowal.disclose.extract import Extract, extract_records
 from avowal.disclose.feed import FeedBatch, FeedRequest, read_feed_batch
 from avowal.errors import QueryError
+from avowal.keep.address_lookup import (
+    AddressPeriod,
+    AddressRecords,
+    ErasureConfirmation,
+    find_address_records,
+    list_visitor_days,
+)
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector, find_visitor_records
 from avowal.policy.contract import parse_contract
 from avowal.register.erasures import Erasure
@@ -130,6 +138,33 @@ class FindVisitorRecords(OwnerRequest[VisitorRecords], frozen=True):
         return find_visitor_records(owner.store, self.selector, owner.governing_bounds(now), now)
 
 
+class FindAddressRecords(OwnerRequest[AddressRecords], frozen=True):
+    """Find which visitors had an address in a period, day by day. Raises RefusedError if none is known."""
+
+    needs_arrivals: ClassVar[bool] = True
+    period: AddressPeriod
+
+    def answer(self, owner: FolderOwner) -> AddressRecords:
+        """See OwnerRequest."""
+        return _find_address_records(owner, self.period, utc_now())
+
+
+def _find_address_records(owner: FolderOwner, period: AddressPeriod, now: datetime) -> AddressRecords:
+    folder, register = owner.folder, owner.register
+    salt_days = SaltFile(folder.keys_folder / SALTS_FILE_NAME).days()
+    days = list_visitor_days(period, folder.time_zone, folder.day_start, salt_days)
+
+    def find_statements(key: str) -> list[datetime]:
+        submissions = register.submissions.in_period(datetime.min, datetime.max, key)
+        return [
+            *(submission.submitted_at for submission in submissions),
+            *(consent.recorded_at for consent in register.consents.for_visitor(key)),
+            *(authorisation.recorded_at for authorisation in register.authorisations.for_visitor(key)),
+        ]
+
+    return find_address_records(owner.store, period, owner.governing_bounds(now), days, find_statements, now)
+
+
 class RelationSummary(msgspec.Struct, frozen=True):
     """How many records of a visitor a relation has, the times of the first and the last (UTC), and their versions."""
 
@@ -200,6 +235,26 @@ class EraseVisitor(OwnerRequest[Erasure], frozen=True):
     def answer(self, owner: FolderOwner) -> Erasure:
         """See OwnerRequest."""
         return owner.enforcer.erase_visitor(owner.store, self.visitor_key, utc_now())
+
+
+class EraseAddress(OwnerRequest[Erasure], frozen=True):
+    """Erase the visitors who had an address in a period: those who had it alone, or all of them.
+
+    Raises RefusedError if that is not what the operator confirms.
+    """
+
+    needs_arrivals: ClassVar[bool] = True
+    changes_data: ClassVar[bool] = True
+    period: AddressPeriod
+    confirmation: ErasureConfirmation
+
+    def answer(self, owner: FolderOwner) -> Erasure:
+        """See OwnerRequest."""
+        now = utc_now()
+        records = _find_address_records(owner, self.period, now)
+        keys = self.confirmation.check(records)
+        coverage = records.to_coverage(includes_others=bool(self.confirmation.others_code))
+        return owner.enforcer.erase_visitors(owner.store, keys, now, coverage)
 
 
 class EraseScriptViews(OwnerRequest[Erasure], frozen=True):
@@ -298,10 +353,12 @@ REQUEST_TYPES: tuple[type[AnyRequest], ...] = (
     RunQuery,
     CountRecordsSince,
     FindVisitorRecords,
+    FindAddressRecords,
     SummarizeVisitor,
     ReadVisitorPage,
     FindScriptViews,
     EraseVisitor,
+    EraseAddress,
     EraseScriptViews,
     CompactStore,
     EnforceRetention,

@@ -43,12 +43,13 @@ VISITOR_PAGE_PATH = "/privacy/me"
 EXPORT_SCHEMA = "avowal visitor export 1"
 
 
-def export_lines(session: Session, visitor_key: str, *, for_visitor: bool = False) -> Iterator[bytes]:
-    """Yield the lines of an export: the visitor's summary, then one line for each record."""
-    yield _first_line(summarize_visitor(session, visitor_key, for_visitor=for_visitor))
+def export_lines(session: Session, keys: Sequence[str], summary: VisitorSummary) -> Iterator[bytes]:
+    """Yield the lines of an export: the summary of the visitors with these keys, then one line for each record."""
+    yield _first_line(summary)
     for relation in RELATIONS:
-        for page in session.read_visitor_pages(visitor_key, relation):
-            yield from _lines(relation, page.to_dicts())
+        for key in keys:
+            for page in session.read_visitor_pages(key, relation):
+                yield from _lines(relation, page.to_dicts())
 
 
 def _first_line(summary: VisitorSummary) -> bytes:
@@ -92,11 +93,11 @@ SHOWN_RECORDS_MAX = 1_000
 """How many records of each relation a visitor's page shows; an export has all of them."""
 
 
-def read_visitor_page(session: Session, summary: VisitorSummary) -> VisitorPageData:
-    """Return what the page of a visitor shows, from their summary."""
+def read_visitor_page(session: Session, keys: Sequence[str], summary: VisitorSummary) -> VisitorPageData:
+    """Return what the page of the visitors with these keys shows, from their summary."""
     records = {}
     for relation in RELATIONS:
-        pages = session.read_visitor_pages(summary.visitor, relation)
+        pages = (page for key in keys for page in session.read_visitor_pages(key, relation))
         rows = (record for page in pages for record in page.to_dicts())
         records[relation] = list(islice(rows, SHOWN_RECORDS_MAX))
     terms = find_version_in_force(session.register.versions(), utc_now()).terms
@@ -114,7 +115,7 @@ class VisitorDataAccess:
         summary = summarize_visitor(self.session, key, for_visitor=True)
         if summary.is_empty:
             return None
-        return read_visitor_page(self.session, summary)
+        return read_visitor_page(self.session, [key], summary)
 
     def find_consent_choices(self, key: str, language: str) -> list[ConsentChoice]:
         """Return the versions that the visitor may consent to, or whose consent they may withdraw."""
@@ -132,7 +133,8 @@ class VisitorDataAccess:
 
     def export_lines(self, key: str) -> Iterator[bytes]:
         """Yield an export."""
-        return export_lines(self.session, key, for_visitor=True)
+        summary = summarize_visitor(self.session, key, for_visitor=True)
+        yield from export_lines(self.session, [key], summary)
 
     def erase(self, key: str) -> dict[str, Any]:
         """Erase everything of the visitor; returns the receipt. Raises RefusedError if nothing is stored."""

@@ -10,7 +10,9 @@ from msgspec.structs import asdict, replace
 from avowal.app.owner_requests import RelationSummary, SummarizeVisitor
 from avowal.app.session import Session
 from avowal.clock import utc_now
+from avowal.keep.address_lookup import AddressRecords
 from avowal.keep.enforcement import find_governing_bounds
+from avowal.ledger.address_coverage import AddressCoverage
 from avowal.ledger.release_entry import ReleaseSummary
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.register.readers import RecordedAccess
@@ -76,10 +78,10 @@ class VisitorRelease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VisitorSummary(msgspec.Struct, frozen=True):
-    """What is known of a visitor. Times are UTC."""
+    """What is known of a visitor, or of the visitors who had an address. Times are UTC."""
 
     visitor: str
-    """The visitor's key; empty for the script views of one tab, which lead to no visitor."""
+    """The visitor's key; empty for several, and for the script views of one tab, which lead to no visitor."""
     stored: dict[str, RelationSummary]
     """By relation."""
     accesses: list[RecordedAccess]
@@ -88,6 +90,8 @@ class VisitorSummary(msgspec.Struct, frozen=True):
     consents: list[VisitorConsent] = []
     authorisations: list[VisitorAuthorisation] = []
     releases: list[VisitorRelease] = []
+    coverage: AddressCoverage | None = None
+    """Which days of an address and a period this is about; None for a visitor's key."""
 
     @property
     def is_empty(self) -> bool:
@@ -98,26 +102,58 @@ class VisitorSummary(msgspec.Struct, frozen=True):
 
 def summarize_visitor(session: Session, visitor_key: str, *, for_visitor: bool = False) -> VisitorSummary:
     """Return what is known of a visitor; names of readers are left out `for_visitor`."""
-    register, stored = session.register, session.call(SummarizeVisitor(visitor_key))
+    return _summarize(session, [visitor_key], None, for_visitor=for_visitor)
+
+
+def summarize_address(session: Session, records: AddressRecords) -> VisitorSummary:
+    """Return what is known of the visitors whose records a person who had an address may see."""
+    return _summarize(session, records.covered_keys, records.to_coverage(), for_visitor=False)
+
+
+def _summarize(
+    session: Session, keys: Sequence[str], coverage: AddressCoverage | None, *, for_visitor: bool
+) -> VisitorSummary:
+    register = session.register
+    summaries = [session.call(SummarizeVisitor(key)) for key in keys]
+    stored = _merge_summaries(summaries)
     return VisitorSummary(
-        visitor_key,
+        keys[0] if len(keys) == 1 else "",
         stored,
         _find_accesses(session, stored, with_names=not for_visitor),
-        _find_submissions(session, visitor_key),
-        [_select(consent, VisitorConsent) for consent in register.consents.for_visitor(visitor_key)],
+        [submission for key in keys for submission in _find_submissions(session, key)],
+        [_select(consent, VisitorConsent) for key in keys for consent in register.consents.for_visitor(key)],
         [
             _select(authorisation, VisitorAuthorisation)
-            for authorisation in register.authorisations.for_visitor(visitor_key)
+            for key in keys
+            for authorisation in register.authorisations.for_visitor(key)
         ],
         [
             _select(
                 release,
                 VisitorRelease,
-                receipt=register.releases.make_receipt(register.ledger, visitor_key, release),
+                receipt=register.releases.make_receipt(register.ledger, key, release),
             )
-            for release in register.releases.for_visitor(visitor_key, utc_now())
+            for key in keys
+            for release in register.releases.for_visitor(key, utc_now())
         ],
+        coverage,
     )
+
+
+def _merge_summaries(summaries: Sequence[dict[str, RelationSummary]]) -> dict[str, RelationSummary]:
+    """Return how much is stored of several visitors together, by relation."""
+    merged = dict.fromkeys(RELATIONS, NOTHING_STORED)
+    for relation, extent in merged.items():
+        extents = [summary[relation] for summary in summaries if summary[relation].records]
+        if extents:
+            merged[relation] = replace(
+                extent,
+                records=sum(one.records for one in extents),
+                first=min(one.first for one in extents if one.first),
+                last=max(one.last for one in extents if one.last),
+                versions=sorted({version for one in extents for version in one.versions}),
+            )
+    return merged
 
 
 def summarize_script_views(session: Session, script_views: Sequence[Mapping[str, Any]]) -> VisitorSummary:

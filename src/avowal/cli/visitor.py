@@ -1,5 +1,6 @@
 """`avowal visitor`: show, export and erase the data of one visitor, and record their consent."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import resources
 from pathlib import Path
@@ -8,10 +9,17 @@ from typing import Annotated
 import msgspec
 import typer
 
-from avowal.app.owner_requests import ApplyConsents, CompactStore, EraseVisitor, FindVisitorRecords
-from avowal.app.session import open_session
+from avowal.app.owner_requests import (
+    ApplyConsents,
+    CompactStore,
+    EraseAddress,
+    EraseVisitor,
+    FindVisitorRecords,
+)
+from avowal.app.session import Session, open_session
 from avowal.app.visitor_data import export_lines, read_visitor_page, record_access
-from avowal.app.visitor_summary import summarize_visitor
+from avowal.app.visitor_subject import find_subject
+from avowal.app.visitor_summary import VisitorSummary
 from avowal.atomic_files import check_creatable, create_file
 from avowal.change.consent import (
     ConsentEffect,
@@ -35,8 +43,11 @@ from avowal.cli.options import (
 )
 from avowal.cli.output import print_json, print_line
 from avowal.cli.text_table import create_console
+from avowal.cli.visitor_address import print_address_records, print_coverage
 from avowal.clock import utc_now
-from avowal.errors import RefusedError
+from avowal.errors import InvalidInputError, RefusedError
+from avowal.keep.address_lookup import AddressPeriod, ErasureConfirmation
+from avowal.keep.visitor_lookup import VisitorSelector
 from avowal.register.consents import Consent
 from avowal.register.erasures import make_erasure_receipt
 
@@ -59,18 +70,28 @@ def show(
 ) -> None:
     """Show which data of a visitor is stored, under which versions, and what the visitor consented to."""
     with open_session(data) as session:
-        records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
-        summary = summarize_visitor(session, records.key)
-        record_access(session, records.record_count, "avowal visitor show")
+        found = find_subject(session, session.parse_visitor(subject, since, until))
+        summary, address = found.summary, found.address
+        other_keys = len(address.all_keys) - len(found.keys) if address else 0
+        record_access(session, found.record_count + other_keys, "avowal visitor show")
         if page:
             from avowal.web.visitor_page import render_visitor_page  # only with --page: loads the templates
 
-            text = render_visitor_page(read_visitor_page(session, summary), language)
+            text = render_visitor_page(read_visitor_page(session, found.keys, summary), language)
             page.write_text(text, encoding="utf-8")
     if as_json:
-        print_json(summary)
+        details = {**msgspec.structs.asdict(address), "code": address.code} if address else None
+        print_json({**msgspec.structs.asdict(summary), "address": details})
         return
-    print_line(f"visitor {summary.visitor}")
+    if address:
+        print_address_records(address)
+    if found.keys:
+        _print_summary(summary)
+
+
+def _print_summary(summary: VisitorSummary) -> None:
+    """Print what is known of a visitor."""
+    print_line(f"visitor {summary.visitor}" if summary.visitor else "all days that are shown:")
     for relation, stored in summary.stored.items():
         versions = ", ".join(f"version {version}" for version in stored.versions)
         period = f", from {stored.first} to {stored.last} UTC; {versions}" if versions else ""
@@ -118,14 +139,28 @@ def export(
 ) -> None:
     """Export all data of a visitor: one line that describes it, then one line for each record."""
     with open_session(data) as session:
-        records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
-        record_access(session, records.record_count, "avowal visitor export")
+        found = find_subject(session, session.parse_visitor(subject, since, until))
+        if not found.keys:
+            raise RefusedError(
+                "on no day one visitor alone had that address, so nobody can tell whose records these are",
+                "`avowal visitor show` lists the days; a visitor with the cookie has /privacy/me",
+                code="visitor-ambiguous",
+            )
+        record_access(session, found.record_count, "avowal visitor export")
         with output.open("wb") as file:
-            lines = sum(bool(file.write(line)) for line in export_lines(session, records.key)) - 1
+            written = export_lines(session, found.keys, found.summary)
+            lines = sum(bool(file.write(line)) for line in written) - 1
+    coverage = found.summary.coverage
     if as_json:
-        print_json({"visitor": records.key, "file": str(output), "records": lines})
+        about = {"visitor": found.summary.visitor, "visitors": found.keys, "coverage": coverage}
+        print_json({**about, "file": str(output), "records": lines})
     else:
-        print_line(f"wrote {lines:,} records of visitor {records.key} to {output}")
+        print_line(f"wrote {lines:,} records of {_name_visitors(found.keys)} to {output}")
+        print_coverage(coverage)
+
+
+def _name_visitors(keys: Sequence[str]) -> str:
+    return f"visitor {keys[0]}" if len(keys) == 1 else f"{len(keys):,} visitor keys"
 
 
 @app.command()
@@ -135,21 +170,22 @@ def erase(
     receipt_path: ReceiptOption = None,
     since: VisitorSinceOption = "",
     until: VisitorUntilOption = "",
+    include_others: Annotated[
+        str,
+        typer.Option(
+            help="With an address: the code that `avowal visitor show` prints, to erase other people's data too."
+        ),
+    ] = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
     """Erase all data of a visitor, from the files too, and every link from the ledger to the visitor."""
     check_creatable(receipt_path)
     with open_session(data) as session:
-        records = session.call(FindVisitorRecords(session.parse_visitor(subject, since, until)))
-        if expected_records != records.record_count:
-            raise RefusedError(
-                f"{records.record_count:,} records are stored, not {expected_records:,}",
-                "compare with `avowal visitor show`",
-                code="record-count-mismatch",
-            )
+        selector = session.parse_visitor(subject, since, until)
+        request = _plan_erasure(session, selector, expected_records, include_others)
         with create_file(receipt_path) if receipt_path else nullcontext() as file:
-            erasure = session.call(EraseVisitor(records.key))
+            erasure = session.call(request)
             receipt = make_erasure_receipt(session.register.ledger, erasure)
             if file:
                 file.write(_encode_receipt(receipt))
@@ -163,8 +199,29 @@ def erase(
             f"{counts['events']:,} events, {counts['views']:,} views, "
             f"{counts['visits']:,} visits, {counts['consents']:,} consents, "
             f"{counts['submissions']:,} submissions, {counts['authorisations']:,} authorisations; "
-            f"nothing identifies visitor {receipt['visitor']} any more"
+            f"nothing identifies {_name_visitors(erasure.visitors)} any more"
         )
+        print_coverage(erasure.coverage)
+
+
+def _plan_erasure(
+    session: Session, selector: VisitorSelector, expected_records: int, others_code: str
+) -> EraseVisitor | EraseAddress:
+    """Return the request that erases a visitor. Raises RefusedError if not as many records are stored as expected."""
+    if period := AddressPeriod.of(selector):
+        return EraseAddress(period, ErasureConfirmation(expected_records, others_code))
+    if others_code:
+        raise InvalidInputError(
+            "a visitor's key has no others", "leave out `--include-others`", code="conflicting-options"
+        )
+    records = session.call(FindVisitorRecords(selector))
+    if expected_records != records.record_count:
+        raise RefusedError(
+            f"{records.record_count:,} records are stored, not {expected_records:,}",
+            "compare with `avowal visitor show`",
+            code="record-count-mismatch",
+        )
+    return EraseVisitor(records.key)
 
 
 @app.command("consent")

@@ -89,6 +89,15 @@ class SaltFile:
                 self._write(salts)
             return {day: salts[day.isoformat()][-1].secret for day in days}, late
 
+    def days(self) -> set[date]:
+        """Return the days whose salt is not destroyed. Raises StoreError if the file cannot be read."""
+        if not self.path.exists():
+            return set()
+        with self._open_locked() as salts:
+            return {
+                date.fromisoformat(day) for day, history in salts.items() if history and history[-1].secret
+            }
+
     def destroy_expired(self, now: datetime) -> None:
         """Destroy expired salts. Call this regularly, also if no requests arrive."""
         if not self.path.exists():

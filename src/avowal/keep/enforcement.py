@@ -18,6 +18,7 @@ from avowal.collect.cookie import COOKIE_NAME
 from avowal.collect.cookie import TAB_STORAGE_KEY as TAB_NAME
 from avowal.errors import RefusedError
 from avowal.keep.retention import RETENTION_GRACE, plan_retention
+from avowal.ledger.address_coverage import AddressCoverage
 from avowal.policy.bounds import AgeByPrecision, Bounds
 from avowal.policy.compare import list_governing_bounds
 from avowal.register.erasures import Erasure
@@ -76,20 +77,32 @@ class PolicyEnforcer:
         return removals + removed_submissions
 
     def erase_visitor(self, store: Store, visitor_key: str, now: datetime) -> Erasure:
-        """Erase a visitor. Once the erasure is recorded, nobody can read the visitor's records any more.
+        """Erase a visitor; see `erase_visitors`."""
+        return self.erase_visitors(store, [visitor_key], now)
 
-        Raises RefusedError if nothing is held of them: then nothing is recorded.
+    def erase_visitors(
+        self,
+        store: Store,
+        visitor_keys: Sequence[str],
+        now: datetime,
+        coverage: AddressCoverage | None = None,
+    ) -> Erasure:
+        """Erase visitors in one act. Once it is recorded as begun, nobody can read their records any more.
+
+        `coverage` says which days of an address these are. Raises RefusedError if nothing is held of one of them:
+        then nothing is recorded.
         """
         with self._writing(store):
             self._finish_erasures(store, now)
-            if not (store.holds_visitor(int(visitor_key, 16)) or self.register.erasures.is_held(visitor_key)):
+            erasures = self.register.erasures
+            if not all(store.holds_visitor(int(key, 16)) or erasures.is_held(key) for key in visitor_keys):
                 raise RefusedError(
                     "no data of that visitor is stored",
                     "check the key of the visitor",
                     code="records-not-found",
                 )
-            self.register.erasures.begin(visitor_key)
-            return self._finish_erasures(store, now)[visitor_key]
+            erasures.begin(visitor_keys)
+            return self._carry_out_erasure(store, visitor_keys, now, coverage)
 
     def erase_script_views(self, store: Store, script_view_ids: Sequence[int], now: datetime) -> Erasure:
         """Erase script views by giving them to a new visitor, who is then erased.
@@ -114,16 +127,24 @@ class PolicyEnforcer:
         with self._lock:
             yield
 
-    def _finish_erasures(self, store: Store, now: datetime) -> dict[str, Erasure]:
-        """Carry out recorded erasures, including those that a crash interrupted; returns them by visitor key."""
-        erasures = {
-            visitor: self.register.erasures.finish(visitor, store.erase_visitor(int(visitor, 16)), now)
-            for visitor in self.register.erasures.pending()
-        }
+    def _finish_erasures(self, store: Store, now: datetime) -> None:
+        """Carry out an erasure that is recorded as begun and that a crash interrupted.
+
+        No erasure begins before the one before it is finished, so all pending visitors are those of one act.
+        """
+        if visitors := self.register.erasures.pending():
+            self._carry_out_erasure(store, visitors, now)
         store.clear_erased_counts()
-        if erasures:
-            self.register.submissions.delete_orphans()
-        return erasures
+
+    def _carry_out_erasure(
+        self, store: Store, visitors: Sequence[str], now: datetime, coverage: AddressCoverage | None = None
+    ) -> Erasure:
+        """Erase visitors whose erasure is recorded as begun."""
+        counts = [store.erase_visitor(int(visitor, 16)) for visitor in visitors]
+        erasure = self.register.erasures.finish(visitors, counts, now, coverage)
+        store.clear_erased_counts()
+        self.register.submissions.delete_orphans()
+        return erasure
 
     def find_overdue_records(self, store: Store, now: datetime) -> list[OverdueRecords]:
         """Return what is stored although retention should have removed it a day ago; nothing is changed."""

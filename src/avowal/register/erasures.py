@@ -4,16 +4,19 @@ The rules are in `docs/spec/retention.md` (K7 and K8).
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from avowal.ledger.address_coverage import AddressCoverage
 from avowal.ledger.checkpoint import EntryProof
 from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import ErasureDone, decode_entry
 from avowal.ledger.note import Verifier
 from avowal.ledger.receipt import ReceiptProof, Statement, mismatch_error, parse_receipt
+from avowal.register.database import Connection
 from avowal.register.ledger_storage import Ledger, append_entries
 from avowal.register.releases import erase_visitor_from_releases
 from avowal.register.repository import Repository
@@ -41,15 +44,17 @@ class ErasureCounts(msgspec.Struct, frozen=True):
 
 
 class Erasure(msgspec.Struct, frozen=True):
-    """The erasure of a visitor. Times are UTC."""
+    """The erasure of a visitor, or of those who had an address. Times are UTC."""
 
-    visitor: str
+    visitors: list[str]
     counts: ErasureCounts
     erased_at: datetime
     entry: int
     """The number of its entry in the ledger."""
     salt: str
     """The salt of the entry's commitment, in hexadecimal; it is stored nowhere."""
+    coverage: AddressCoverage | None = None
+    """What an erasure by address covers; None for one by a visitor's key."""
 
 
 class Erasures(Repository):
@@ -60,38 +65,42 @@ class Erasures(Repository):
         with self._database.read() as connection:
             return bool(connection.execute(SQL["select_is_held"], {"visitor": visitor}).fetchone()[0])
 
-    def begin(self, visitor: str) -> None:
-        """Record that a visitor is to be erased. It will be done from now on, even after a crash."""
+    def begin(self, visitors: Sequence[str]) -> None:
+        """Record that visitors are to be erased in one act. It will be done from now on, even after a crash."""
         with self._database.transaction() as connection:
-            connection.execute(SQL["begin"], {"visitor": visitor})
+            for visitor in visitors:
+                connection.execute(SQL["begin"], {"visitor": visitor})
 
     def pending(self) -> list[str]:
-        """Return the visitors whose erasure is not finished yet."""
+        """Return the visitors of the erasure that is not finished yet."""
         with self._database.read() as connection:
             return [visitor for (visitor,) in connection.execute(SQL["select_pending"])]
 
-    def finish(self, visitor: str, store_counts: RecordCounts, now: datetime) -> Erasure:
-        """Erase a visitor from the register, and record that they were erased from the store, too."""
-        salt, values = secrets.token_bytes(SALT_BYTES), {"visitor": visitor}
-        selected = SubmissionSelector("visitor", visitor).parameters
+    def finish(
+        self,
+        visitors: Sequence[str],
+        store_counts: Sequence[RecordCounts],
+        now: datetime,
+        coverage: AddressCoverage | None = None,
+    ) -> Erasure:
+        """Erase visitors from the register, and record in one entry that they were erased from the store, too.
+
+        `store_counts` has what was erased from the store of each.
+        """
+        salt = secrets.token_bytes(SALT_BYTES)
         with self._database.transaction() as connection:
-            connection.erase(SQL["finish"], values)
-            counts = ErasureCounts(
-                requests=store_counts.requests,
-                views=store_counts.views,
-                visits=store_counts.visits,
-                consents=connection.erase(CONSENTS_SQL["erase_subjects"], values),
-                script_views=store_counts.script_views,
-                events=store_counts.events,
-                submissions=connection.erase(SUBMISSIONS_SQL["delete_chosen"], selected),
-                authorisations=connection.erase(AUTHORISATIONS_SQL["erase_subjects"], values),
-            )
-            connection.erase(SUBMISSIONS_SQL["delete_restrictions_of_visitor"], values)
-            erase_visitor_from_releases(connection, visitor)
-            commitment = compute_commitment(salt, **_state_erasure(visitor, counts, now))
-            erasure_entry = ErasureDone(commitment=commitment, at=now, **msgspec.structs.asdict(counts))
-            entry = append_entries(connection, [erasure_entry])
-        return Erasure(visitor, counts, now, entry, salt.hex())
+            erased = [
+                _erase_visitor(connection, visitor, counts)
+                for visitor, counts in zip(visitors, store_counts, strict=True)
+            ]
+            sums = {
+                name: sum(getattr(counts, name) for counts in erased)
+                for name in ErasureCounts.__struct_fields__
+            }
+            erasure = Erasure(list(visitors), ErasureCounts(**sums), now, 0, salt.hex(), coverage)
+            commitment = compute_commitment(salt, **_state_erasure(erasure))
+            entry = append_entries(connection, [ErasureDone(commitment=commitment, at=now, **sums)])
+        return msgspec.structs.replace(erasure, entry=entry)
 
     def erase_submissions(self, selector: SubmissionSelector, now: datetime) -> int:
         """Erase submissions; returns how many. Nothing leads from its entry to them.
@@ -113,28 +122,44 @@ class Erasures(Repository):
 ERASURE_RECEIPT_SCHEMA = "avowal erasure 1"
 
 
-def _state_erasure(visitor: str, counts: ErasureCounts, erased_at: datetime) -> Statement:
+def _erase_visitor(connection: Connection, visitor: str, store_counts: RecordCounts) -> ErasureCounts:
+    """Erase, in a transaction, a visitor from the register; returns how much went there and from the store."""
+    values, selected = {"visitor": visitor}, SubmissionSelector("visitor", visitor).parameters
+    connection.erase(SQL["finish"], values)
+    counts = ErasureCounts(
+        **msgspec.structs.asdict(store_counts),
+        consents=connection.erase(CONSENTS_SQL["erase_subjects"], values),
+        submissions=connection.erase(SUBMISSIONS_SQL["delete_chosen"], selected),
+        authorisations=connection.erase(AUTHORISATIONS_SQL["erase_subjects"], values),
+    )
+    connection.erase(SUBMISSIONS_SQL["delete_restrictions_of_visitor"], values)
+    erase_visitor_from_releases(connection, visitor)
+    return counts
+
+
+def _state_erasure(erasure: Erasure) -> Statement:
     """Return the statement of the receipt of an erasure."""
+    coverage = {"coverage": msgspec.to_builtins(erasure.coverage)} if erasure.coverage else {}
     return {
         "schema": ERASURE_RECEIPT_SCHEMA,
-        "visitor": visitor,
-        "erased": msgspec.structs.asdict(counts),
-        "erased_at": erased_at,
+        "visitors": erasure.visitors,
+        "erased": msgspec.structs.asdict(erasure.counts),
+        "erased_at": erasure.erased_at,
+        **coverage,
     }
 
 
 def make_erasure_receipt(ledger: Ledger, erasure: Erasure) -> dict[str, Any]:
     """Return the receipt of an erasure for the visitor; anybody can verify it with the ledger's public key."""
-    return {
-        **_state_erasure(erasure.visitor, erasure.counts, erasure.erased_at),
-        "proof": ReceiptProof(erasure.salt, str(ledger.prove_entry(erasure.entry))),
-    }
+    proof = ReceiptProof(erasure.salt, str(ledger.prove_entry(erasure.entry)))
+    return {**_state_erasure(erasure), "proof": proof}
 
 
 class _ErasureStatement(msgspec.Struct):
-    visitor: str
+    visitors: list[str]
     erased: ErasureCounts
     erased_at: datetime
+    coverage: AddressCoverage | None = None
 
 
 def check_erasure_receipt(text: str, verifier: Verifier) -> EntryProof:

@@ -9,6 +9,7 @@ from avowal.app.owner_requests import RelationSummary
 from avowal.app.visitor_data import TabPageData, VisitorPageData
 from avowal.app.visitor_summary import VisitorSummary
 from avowal.change.consent import ConsentChoice
+from avowal.ledger.address_coverage import AddressCoverage, DayOutcome
 from avowal.policy.language import Language, find_language
 from avowal.policy.page import PageTable, VersionLabel, build_version_label, render_template
 from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
@@ -36,6 +37,7 @@ def render_visitor_page(
         language.tag,
         package="avowal.web",
         visitor=summary.visitor,
+        ip_address=summary.coverage.address if summary.coverage else "",
         controller=data.controller,
         tables=[table for table in _build_tables(summary, records, language) if table.rows],
         has_more_records=any(
@@ -131,6 +133,7 @@ def _build_tables(
         "events": say("What you did on pages"),
     }
     return [
+        *([_build_coverage_table(summary.coverage, language)] if summary.coverage else []),
         PageTable(
             say("How much is held"),
             (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
@@ -149,6 +152,40 @@ def _build_tables(
         _build_release_table(summary, language),
         _build_access_table(summary, language),
     ]
+
+
+def _build_coverage_table(coverage: AddressCoverage, language: Language) -> PageTable:
+    """Return what of each day is on the page, and why the rest is not."""
+    say = language.translate
+    reasons = {
+        DayOutcome.COVERED: "",
+        DayOutcome.PARTLY_COVERED: say("The others belong to a cookie: whoever has it can see them."),
+        DayOutcome.SEVERAL_VISITORS: say(
+            "Several visitors had this address. We cannot tell which of them you are."
+        ),
+        DayOutcome.COOKIE: say("They belong to a cookie: whoever has it can see them."),
+        DayOutcome.ADDRESS_UNKNOWN: say("We cannot tell whether you alone had this address."),
+    }
+    rows = [
+        (
+            day.day,
+            f"{day.visitors:,}",
+            f"{day.records:,}",
+            f"{day.covered_records:,}",
+            f"{day.records_without_address:,}",
+            reasons[day.outcome],
+        )
+        for day in coverage.days
+    ]
+    headings = (
+        say("date"),
+        say("visitors with this address"),
+        say("records"),
+        say("shown here"),
+        say("records without a full address"),
+        say("why some are not shown"),
+    )
+    return PageTable(say("Which days are shown"), headings, rows)
 
 
 def _build_submission_table(summary: VisitorSummary, language: Language) -> PageTable:
