@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import sqlglot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from avowal.store.duckdb_store import DuckDBStore
 from avowal.store.query_process import QueryLimits
 from avowal.use.own_query import QueryResult, SqlQuery, run_sql_query
 from avowal.use.purpose_view import RELATIONS, HiddenColumns, PurposeView
+from avowal.use.row_types import MayFailError, find_row_type
 from support.depth import by_depth
 from support.query_runner import run_here
 
@@ -157,6 +159,10 @@ UNRECORDED = [
     "SELECT (view_time AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/Berlin')::DATE, count(*) FROM views GROUP BY 1",
     "SELECT count(*) FILTER (WHERE host = 'vi-host-1') * 100.0 / count(*) AS share FROM visits WHERE host <> 'planted-host'",
     "SELECT avg(bytes) FILTER (WHERE host LIKE 're-%') FROM requests",
+    "SELECT count(*) FROM views WHERE view_time > '2026-11-01' AND view_time <= now() - INTERVAL 5 MINUTE OR 1 = 1",
+    "SELECT count(*) FROM requests WHERE status BETWEEN -1 AND 300 AND (request_kind IN ('view') OR host IS NULL)",
+    "SELECT count(*) FROM script_views WHERE NOT not_found OR not_found IS TRUE OR length(lower(host)) > 2",
+    "SELECT count(*) FROM views WHERE view_time < current_date + 1 AND hour(view_time) < 24 AND starts_with(host, 'vi-')",
     "SELECT split_part(page_path, '-', 2), count(*) FROM views WHERE page_path <> 'planted-page_path' GROUP BY ALL",
     "SELECT max.page_path, count(*) FROM views AS max WHERE host <> 'planted-host' GROUP BY max.page_path",
 ]
@@ -411,6 +417,67 @@ def questions(draw: st.DrawFn) -> tuple[str, int]:
         .replace("{r}", name)
     )
     return text, len(keys)
+
+
+FAILING = [
+    "page_path = 5", "page_path IN ('/a', 5)", "page_path BETWEEN status AND 9", "status = 'abc'", "NOT page_path",
+    "page_path IS TRUE", "request_kind = 5", "request_time = 'abc'", "request_time = '20261122'", "request_time = page_path",
+    "request_time + INTERVAL '300000 years' > now()", "-status > 1", "bytes + 9223372036854775807 > 1", "status * 2 = 4",
+    "request_time AT TIME ZONE 'Nowhere/City' > now()", "request_time > TIMESTAMP 'abc'", "page_path::DATE > '2026-01-01'",
+    "length(page_path) = 'x'", "split_part(page_path, '/', status) = 'a'", "status = page_path", "request_time = 5",
+    "coalesce(page_path, 5) = 5", "page_path LIKE status", "hour(page_path) = 1", "lower(status) = 'a'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", FAILING)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT count(*) FROM requests WHERE status = 200 OR (host = 'nobody' AND {})",
+        "SELECT count(*), count(*) FILTER (WHERE status = 200 OR (host = 'nobody' AND {})) FROM requests",
+        "SELECT {}, count(*) FROM requests GROUP BY 1",
+    ],
+)
+def test_what_might_fail_is_recorded_where_it_does_not(stores: Stores, text: str, condition: str) -> None:
+    """That a query did not fail over a value tells that nobody has the value."""
+    try:
+        assert answer(stores.crowd, text.format(condition)).reveals_individuals
+    except QueryError as error:
+        assert error.code in {"query-not-allowed", "query-failed", "query-invalid"}  # noqa: PT017
+
+
+@settings(max_examples=by_depth(standard=60, thorough=10_000), suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(list(RELATIONS)), st.data())
+def test_a_condition_with_a_type_never_fails(stores: Stores, relation: str, data: st.DataObject) -> None:
+    """A condition that may be part of an unrecorded query is valid for any stored value, or for none."""
+    columns = [*RELATIONS[relation].columns]
+    operand = st.sampled_from([*columns, "5", "-5", "'a'", "'2026-11-22'", "'2026-11-22 10:00:00'", "TRUE", "NULL", "now()",
+        "current_date - 3", "lower({})", "hour({})", "{}::DATE", "length({})", "date_trunc('day', {})", "({})"])  # fmt: skip
+    shape = st.sampled_from(["{} = {}", "{} < {}", "{} IN ({}, {})", "{} BETWEEN {} AND {}", "{} LIKE {}", "{} IS NULL",
+        "{} IS {}", "NOT {}", "{} AND {}", "({} = {}) OR {}", "{} AND ({} <> {})", "starts_with({}, {})", "{}"])  # fmt: skip
+    condition = data.draw(shape)
+    for _ in range(6):
+        condition = condition.replace("{}", data.draw(operand), 1)
+    condition = condition.replace("{}", columns[0])
+    tree = sqlglot.parse_one(f"SELECT count(*) FROM {relation} WHERE {condition}", dialect="duckdb")
+    try:
+        find_row_type(tree.args["where"].this)
+    except MayFailError:
+        return
+    outcomes = {
+        view is stores.planted: run_outcome(view, tree.sql("duckdb"))
+        for view in (stores.planted, stores.crowd)
+    }
+    assert outcomes[True] == outcomes[False] != "query-failed"
+
+
+def run_outcome(view: PurposeView, text: str) -> str:
+    """Return the code of the error that a query ends with, if it ends with one."""
+    try:
+        answer(view, text)
+    except QueryError as error:
+        return str(error.code)
+    return ""
 
 
 @settings(max_examples=by_depth(standard=60, thorough=10_000), suppress_health_check=[HealthCheck.too_slow])

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from avowal.store.columns import IDENTIFYING_COLUMNS, MEASURE_COLUMNS, RELATIONS
+from avowal.store.columns import MEASURE_COLUMNS, RELATIONS
 from avowal.store.sql_builder import TRUE, SqlFragment, compose, constant
+from avowal.use.row_types import MayFailError, RowType, find_row_type
 from avowal.use.table_scope import find_relations
 
 SOURCE = "source"
@@ -32,25 +33,12 @@ KEY_NODES = """
 KEY_KINDS = frozenset(KEY_NODES.split())
 """The kinds of nodes of a group key: a column, which may be made coarser."""
 
-ROW_NODES = """
-    Boolean Null And Or Not EQ NEQ GT GTE LT LTE Is Between In Like ILike Neg Add Sub Interval Minute CurrentDate
-    CurrentTimestamp Anonymous StartsWith EndsWith Contains Length
-"""
-CLOCKS = frozenset({"now"})
-"""Functions for which sqlglot has no node kind, of which rows may be compared with the result."""
-
-ROW_KINDS = KEY_KINDS | frozenset(ROW_NODES.split())
-"""The kinds of nodes of a condition on rows. It may still fail on a stored value; that is recorded as an access."""
-
 FIGURE_NODES = "Literal Paren Neg Add Sub Mul Div Round Floor Ceil Cast DataType DataTypeParam"
 FIGURE_KINDS = frozenset(FIGURE_NODES.split())
 """The kinds of nodes of a calculation with figures."""
 
 CONDITION_KINDS = FIGURE_KINDS | {"And", "Or", "Not", "EQ", "NEQ", "GT", "GTE", "LT", "LTE", "Between"}
 """The kinds of nodes of HAVING."""
-
-TIME_TYPES = frozenset({exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ})
-TIME_COLUMNS = frozenset({relation.time_column for relation in RELATIONS.values()})
 
 
 class _NotAboutGroupsError(Exception):
@@ -85,7 +73,7 @@ def read_groups(tree: exp.Query) -> Groups | None:
     """Return a query over the groups of one relation in parts, or None if it may be about anything else."""
     try:
         return _GroupReader(tree.copy()).read()
-    except _NotAboutGroupsError:
+    except (_NotAboutGroupsError, MayFailError):
         return None
 
 
@@ -120,7 +108,7 @@ class _GroupReader:
         }
         _require(len(self._definitions) == sum(isinstance(item, exp.Alias) for item in tree.expressions))
         where = tree.args.get("where")
-        condition = _check_rows(self._qualify(where.this)) if where else exp.true()
+        condition = _read_condition(self._qualify(where.this)) if where else exp.true()
         keys = self._read_keys(items)
         for item in items:
             self._check_figures(item, keys, FIGURE_KINDS)
@@ -147,7 +135,7 @@ class _GroupReader:
             keys = [self._resolve(key, items) for key in group.expressions]
         for key in keys:
             _require(key.find(exp.Column) is not None and _kinds(key) <= KEY_KINDS)
-            _check_rows(key)
+            find_row_type(key)
         return keys
 
     def _read_rest(self, items: Sequence[exp.Expr], keys: Sequence[exp.Expr]) -> SqlFragment:
@@ -222,7 +210,7 @@ def _read_figure(node: exp.Expr) -> Figure:
     """Return an aggregate, or an aggregate with FILTER."""
     condition: SqlFragment | None = None
     if isinstance(node, exp.Filter):
-        condition, node = _fragment(_check_rows(node.expression.this)), node.this
+        condition, node = _fragment(_read_condition(node.expression.this)), node.this
     figure = _read_aggregate(node)
     if condition:
         filtered = compose(
@@ -277,14 +265,9 @@ def _quantile(node: object) -> SqlFragment:
     return _fragment(node)
 
 
-def _check_rows(node: exp.Expr) -> exp.Expr:
-    """Require that an expression of rows singles out no visitor; returns it."""
-    is_clock = all(function.name.lower() in CLOCKS for function in node.find_all(exp.Anonymous))
-    _require(is_clock and _kinds(node) <= ROW_KINDS)
-    _require(not any(column.name in IDENTIFYING_COLUMNS for column in node.find_all(exp.Column)))
-    for cast in node.find_all(exp.Cast):
-        names = {column.name for column in cast.find_all(exp.Column)}
-        _require(names <= TIME_COLUMNS and cast.to.this in TIME_TYPES)
+def _read_condition(node: exp.Expr) -> exp.Expr:
+    """Require that a condition on rows singles out no visitor and cannot fail; returns it."""
+    _require(find_row_type(node) is RowType.BOOLEAN)
     return node
 
 
