@@ -60,6 +60,17 @@ def test_an_objected_purpose_sees_nothing(site: Site, reference: str) -> None:
     assert site.avowal("verify").status == 0
 
 
+def test_a_purpose_sees_when_and_by_whom_only_where_it_may(site: Site, reference: str) -> None:
+    """`abuse` may know the visitor, and not the time; the list for no purpose shows what any purpose may know."""
+    shown = show(site, reference, "content").json()["submission"]
+    assert shown["submitted_at"]
+    assert shown["visitor"] == VISITOR
+    shown = show(site, reference, "abuse").json()["submission"]
+    assert (shown["submitted_at"], shown["recorded_at"], shown["visitor"]) == (None, None, VISITOR)
+    (listed,) = site.avowal("submission", "list", "--json").json()["submissions"]
+    assert (bool(listed["submitted_at"]), listed["visitor"]) == (True, VISITOR)
+
+
 def test_a_parent_stands_for_all_its_purposes(site: Site, reference: str) -> None:
     """An unknown purpose or reference is refused, and nothing is recorded."""
     entries = len(list_entry_kinds(site))

@@ -18,16 +18,15 @@ from avowal.keep.enforcement import (
     oldest_permitted_time,
 )
 from avowal.key_files import FILE_NAME_KEY_FILE, read_or_create_secret
-from avowal.policy.bounds import Bounds
+from avowal.policy.bounds import OPERATOR, Bounds
 from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Version
 from avowal.register.restrictions import SubmissionSelector
-from avowal.register.submissions import find_key_precision
-from avowal.submissions.access import SubmissionAccess
+from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE, SubmissionAccess
 from avowal.submissions.encryption import CHUNK_BYTES, IncomingFile
 from avowal.submissions.form_upload import FormUpload, SubmissionRejected
-from avowal.submissions.submission import Submission, new_reference
+from avowal.submissions.submission import Submission, find_key_precision, new_reference
 
 
 @dataclass(frozen=True)
@@ -137,6 +136,12 @@ def create_submission_access(session: Session, reader: str, purpose: str, now: d
         )
     versions = effective_versions(session.register.versions(), now)
     return SubmissionAccess(reader, purpose, compute_governing_bounds(versions))
+
+
+def create_listing_access(session: Session, now: datetime) -> SubmissionAccess:
+    """Return the access by which the operator lists submissions: to what any purpose may keep of them."""
+    versions = effective_versions(session.register.versions(), now)
+    return SubmissionAccess(OPERATOR, SUBJECT_ACCESS_PURPOSE, compute_governing_bounds(versions))
 
 
 def _find_form(version: Version, name: str) -> Form:

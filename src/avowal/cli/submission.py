@@ -11,6 +11,7 @@ from avowal.app.folder import open_folder_register
 from avowal.app.session import open_session
 from avowal.app.submission_records import (
     ReceivedSubmission,
+    create_listing_access,
     create_submission_access,
     find_submissions,
     record_received_submission,
@@ -112,18 +113,21 @@ def list_submissions(
             access = create_submission_access(session, reader, purpose, now)
             submissions = find_submissions(session, selector, access, period, now)
         else:
+            access = create_listing_access(session, now)
             submissions = session.register.submissions.in_period(*period)
+        described = [access.describe(submission, now) for submission in submissions]
     if as_json:
-        print_json({"submissions": submissions})
+        print_json({"submissions": described})
         return
     table = TextTable("reference", "form", "channel", "submitted (UTC)", "version", numbers=["version"])
-    for submission in submissions:
+    for shown in described:
+        moment = shown["submitted_at"]
         table.add_row(
-            submission.reference,
-            submission.form,
-            submission.channel,
-            f"{submission.submitted_at:%Y-%m-%d %H:%M}",
-            str(submission.version),
+            shown["reference"],
+            shown["form"],
+            shown["channel"],
+            f"{moment:%Y-%m-%d %H:%M}" if moment else "",
+            str(shown["version"]),
         )
     table.print(create_console())
 
@@ -159,7 +163,7 @@ def show(
                     )
                 )
     if as_json:
-        print_json({"submission": submission, "purpose": purpose, "fields": values})
+        print_json({"submission": access.describe(submission, now), "purpose": purpose, "fields": values})
         return
     table = TextTable("field", "category", "value")
     for value in values:

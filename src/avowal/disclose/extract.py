@@ -20,6 +20,7 @@ from avowal.register.submissions import Submissions
 from avowal.store.columns import FULL, RELATIONS, ColumnForm
 from avowal.store.interface import ResultTable, Store
 from avowal.store.sql_builder import SqlFragment
+from avowal.submissions.access import is_within_age
 from avowal.submissions.submission import Submission
 from avowal.use.purpose_view import ColumnForms, PurposeView
 from avowal.use.row_selection import check_columns, parse_row_selection
@@ -160,7 +161,8 @@ def extract_submissions(
             cell = Cell(category, GROUND_ONLY_PURPOSE, request.summary.recipient_kind, request.summary.ground)
             return bounds.max_age_coarsest(cell) if category in request.summary.categories else 0
 
-        submitted_at = submission.submitted_at if max_age(SUBMISSION_TIME_CATEGORY) != 0 else None
+        may_have_time = is_within_age(submission, max_age(SUBMISSION_TIME_CATEGORY), oldest.now)
+        submitted_at = submission.submitted_at if may_have_time else None
         if submitted_at:
             form = ColumnForm(SUBMISSION_TIME_CATEGORY, FULL, "")
             oldest.add(form, submission.version, submitted_at)

@@ -23,7 +23,14 @@ from avowal.register.statements import load_statements
 from avowal.store.interface import OverdueRecords, RemovedRecords
 from avowal.submissions.access import SubmissionAccess, is_within_age
 from avowal.submissions.encryption import PARTIAL_SUFFIX, SubmissionCipher, decrypt_file
-from avowal.submissions.submission import FieldInput, FieldValue, Submission, UploadedFile, from_row
+from avowal.submissions.submission import (
+    VISITOR_KEY_LAST_BITS,
+    FieldInput,
+    FieldValue,
+    Submission,
+    UploadedFile,
+    from_row,
+)
 
 SQL = load_statements("avowal.register", "submissions")
 
@@ -32,15 +39,6 @@ FILES_FOLDER = "files"
 
 UPLOAD_SECONDS_MAX = 86_400
 """How long an upload may take; then its partial file is deleted."""
-
-VISITOR_KEY_LAST_BITS = {"day": 0, "full": 1}
-"""The last bit of a visitor's key, by its precision: daily keys are even, and keys of cookies odd."""
-
-
-def find_key_precision(visitor_key: str) -> str:
-    """Return the precision of a visitor's key, in hexadecimal: `day` or `full`."""
-    last_bit = int(visitor_key, 16) & 1
-    return next(precision for precision, bit in VISITOR_KEY_LAST_BITS.items() if bit == last_bit)
 
 
 class VersionPeriod(NamedTuple):

@@ -10,7 +10,7 @@ from avowal.errors import RefusedError
 from avowal.policy.bounds import OPERATOR, OWN_USE, Age, Bounds, Cell
 from avowal.policy.form import SUBMISSION_TIME_CATEGORY
 from avowal.register.repository import format_time
-from avowal.submissions.submission import Submission
+from avowal.submissions.submission import Submission, find_key_precision
 
 SUBJECT_ACCESS_PURPOSE = "may-see"
 """The purpose of an access that the data subject requested, named after the duty to grant it."""
@@ -31,16 +31,27 @@ class SubmissionAccess(msgspec.Struct, frozen=True):
         """The key of the burst of transactions that share one wait for the disk (R12)."""
         return self.reader, self.purpose
 
-    def max_age(self, category: str, version: int) -> Age:
+    def max_age(self, category: str, version: int, precision: str = "full") -> Age:
         """Return the greatest age at which a category may be shown; None if at any age, 0 if never."""
         bounds = self.governing_bounds[version - 1]
         if self.is_unrestricted:
-            return bounds.retention_ages(category).get("full", 0)
-        return bounds.max_age(Cell(category, self.purpose, OPERATOR, OWN_USE), "full")
+            return bounds.retention_ages(category).get(precision, 0)
+        return bounds.max_age(Cell(category, self.purpose, OPERATOR, OWN_USE), precision)
 
     def may_show(self, submission: Submission, category: str, now: datetime) -> bool:
         """Return whether a category of a submission may still be shown."""
         return is_within_age(submission, self.max_age(category, submission.version), now)
+
+    def describe(self, submission: Submission, now: datetime) -> dict[str, Any]:
+        """Return what may be shown of a submission besides its values: its times and its visitor, or null for them."""
+        shown = msgspec.structs.asdict(submission)
+        if not self.may_show(submission, SUBMISSION_TIME_CATEGORY, now):
+            shown |= {"submitted_at": None, "recorded_at": None}
+        precision = find_key_precision(submission.visitor) if submission.visitor else ""
+        age = self.max_age("visitor-id", submission.version, precision)
+        if not is_within_age(submission, age, now):
+            shown["visitor"] = None
+        return shown
 
     def check_readable(self, submission: Submission, *, reader_is_automated: bool) -> None:
         """Raise RefusedError if a submission may not be read by this reader for this purpose."""

@@ -76,6 +76,16 @@ class FieldValue(msgspec.Struct, frozen=True):
     value: Any
 
 
+VISITOR_KEY_LAST_BITS = {"day": 0, "full": 1}
+"""The last bit of a visitor's key, by its precision: daily keys are even, and keys of cookies odd."""
+
+
+def find_key_precision(visitor_key: str) -> str:
+    """Return the precision of a visitor's key, in hexadecimal: `day` or `full`."""
+    last_bit = int(visitor_key, 16) & 1
+    return next(precision for precision, bit in VISITOR_KEY_LAST_BITS.items() if bit == last_bit)
+
+
 SUBMISSION_COLUMNS = Submission.__struct_fields__
 """The columns of a submission, in the order of a row."""
 
