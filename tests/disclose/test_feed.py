@@ -18,6 +18,7 @@ from avowal.register.feeds import Feeds
 from avowal.register.register import open_register
 from avowal.store.duckdb_store import STORE_FILE
 from avowal.store.store_file import StoreFile
+from support.moved_clock import moved_clock
 from support.processors import CONTRACT, add_processor
 from support.registers import list_entry_kinds, query_register
 from support.running_server import SETTINGS, RunningServer, start_server
@@ -419,3 +420,71 @@ def test_changes_are_deleted_once_every_processor_has_them(site: Site) -> None:
     feed(site)
     assert site.avowal("retain").status == 0
     assert site.rows("SELECT * FROM record_changes") == []
+
+
+LONG_PATHS = """
+vocabulary = 2
+controller = "A"
+contact = "a@example.org"
+updated = 2026-01-01
+languages = ["en"]
+[[collect]]
+categories = ["request-time", "request-kind", "bot", "host", "visitor-id"]
+keep = { full = "10 days" }
+for = ["content"]
+[[collect]]
+categories = ["page-path"]
+keep = { full = "90 days" }
+for = ["content"]
+[[disclose]]
+categories = ["request-time"]
+keep = { full = "3 days" }
+to = "processor"
+for = ["third-party-service"]
+[[disclose]]
+categories = ["page-path"]
+keep = { full = "90 days" }
+to = "processor"
+for = ["third-party-service"]
+[duties]
+may-erase = true
+"""
+LONG_PATHS_CONTRACT = """
+vocabulary = 2
+processor = "Example Flood Protection Ltd"
+contact = "privacy@protection.example"
+service = ["third-party-service"]
+begins = 2026-01-01
+receive = [
+    { categories = ["request-time"], keep = { full = "3 days" }, for = ["third-party-service"] },
+    { categories = ["page-path"], keep = { full = "90 days" }, for = ["third-party-service"] },
+]
+duties = { may-erase = true }
+"""
+
+
+@pytest.mark.parametrize(("days", "by"), [(5, "visitor"), (11, "operator")])
+def test_a_deletion_is_told_while_a_processor_may_keep_a_value(tmp_path: Path, days: int, by: str) -> None:
+    """A path may be kept for 90 days, the time for 3: the processor is told of an erasure, and of the operator's deletion."""
+    site, noon = Site(tmp_path), datetime(2026, 2, 1, 12)  # noqa: DTZ001  # UTC without a zone
+    (tmp_path / "out").mkdir()
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "terms.toml").write_text(LONG_PATHS)
+    (tmp_path / "policy" / "en.md").write_text("---\ntitle: Privacy\nlang: en\n---\n# Privacy\n")
+    (tmp_path / "avowal.toml").write_text("")
+    with moved_clock(noon) as clock:
+        site.import_logs(site.log("a.log", line(-5, "/a", start=noon, address=ANN)))
+        visitor = f"{site.rows('SELECT visitor_id FROM requests')[0][0]:016x}"
+        add_processor(site, LONG_PATHS_CONTRACT)
+        assert feed(site).json()["records"] == {"requests": 1}
+        (record,) = select_kind(take_lines(site), "record")
+        assert record["keep_until"]["page_path"] > "2026-05"
+        clock.advance(days=days)
+        if by == "visitor":
+            assert site.avowal("visitor", "erase", visitor, "--expected-records", 1).status == 0
+        else:
+            assert site.avowal("retain").status == 0
+            assert site.rows("SELECT count(*) FROM requests") == [(0,)]
+        feed(site)
+        assert [row["ids"] for row in select_kind(take_lines(site), "delete")] == [[record["id"]]]
+        assert site.avowal("verify").status == 0

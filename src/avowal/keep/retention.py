@@ -8,8 +8,8 @@ it may not be stored at all, and by retention once it may not be stored any long
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from avowal.policy.bounds import Age, Bounds
-from avowal.store.columns import FULL, RELATIONS, ColumnForm, outlast_rows
+from avowal.policy.bounds import PROCESSOR, Age, Bounds, min_age
+from avowal.store.columns import FULL, RELATIONS, ColumnForm, RelationSchema, outlast_rows
 from avowal.store.interface import RetentionAction
 
 RETENTION_GRACE = timedelta(days=1)
@@ -33,13 +33,31 @@ def plan_retention(governing_bounds: Sequence[Bounds], now: datetime) -> list[Re
     for name, relation in RELATIONS.items():
         row_ages = find_ages(relation.row_category, FULL)
         if any(age is not None for age in row_ages):
-            actions.append(RetentionAction(name, relation.row_category, now, row_ages))
+            announced = [
+                number
+                for number, (bounds, age) in enumerate(zip(governing_bounds, row_ages, strict=True), 1)
+                if _may_outlast_rows(bounds, relation, age)
+            ]
+            actions.append(
+                RetentionAction(name, relation.row_category, now, row_ages, announced_governing=announced)
+            )
         for column, forms in relation.columns.items():
             form_ages = [find_ages(form.category, form.precision) for form in forms]
             if not _is_kept_whole(forms, form_ages, row_ages):
                 action = RetentionAction(name, forms[0].category, now, row_ages, column, form_ages)
                 actions.append(action)
     return actions
+
+
+def _may_outlast_rows(bounds: Bounds, relation: RelationSchema, row_age: Age) -> bool:
+    """Return whether a processor may keep a value of a row for longer than the operator keeps the row."""
+    categories = {form.category for forms in relation.columns.values() for form in forms}
+    return any(
+        min_age(age, row_age) != age
+        for cell, ages in bounds.cells.items()
+        if cell.recipient == PROCESSOR and cell.category in categories
+        for age in ages.values()
+    )
 
 
 def _is_kept_whole(

@@ -219,7 +219,8 @@ class DuckDBStore:
                 }
                 if cursor.execute(retention_sql.record_removal(group), values).fetchall():
                     for action in group:
-                        cursor.execute(retention_sql.apply_action(action))
+                        for statement in retention_sql.apply_action(action):
+                            cursor.execute(statement)
                     cursor.execute("UPDATE compaction_state SET is_due = true")
 
     def find_overdue_records(self, actions: Sequence[RetentionAction]) -> list[OverdueRecords]:

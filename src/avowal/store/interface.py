@@ -107,6 +107,8 @@ class RetentionAction(msgspec.Struct, frozen=True):
     """The column to coarsen; if it is empty, rows are deleted."""
     form_ages: list[list[Age]] = []
     """The ages of each form of the column."""
+    announced_governing: list[int] = []
+    """The governing numbers whose records a processor may keep for longer: it has to be told of their deletion."""
 
 
 class OverdueRecords(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from avowal.store.columns import NUMBERED_RELATIONS, RELATIONS, build_age_condition, mask_column
 from avowal.store.interface import RetentionAction
-from avowal.store.sql_builder import SqlFragment, all_of, any_of, compose, constant, identifier, literal
+from avowal.store.sql_builder import SqlFragment, all_of, any_of, compose, constant, identifier, join, literal
 
 KEY_COLUMN = "visitor_id"
 """The column by which a visitor's consents reach a record."""
@@ -35,7 +35,6 @@ def end_consents(actions: Sequence[RetentionAction]) -> Iterator[str]:
         if action.column == KEY_COLUMN:
             parts = {
                 "relation": identifier(action.relation),
-                "name": literal(action.relation),
                 "condition": all_of(
                     [
                         constant("governing > version"),
@@ -43,12 +42,7 @@ def end_consents(actions: Sequence[RetentionAction]) -> Iterator[str]:
                     ]
                 ),
             }
-            if action.relation in NUMBERED_RELATIONS:
-                yield compose(
-                    "INSERT INTO record_changes BY NAME "
-                    "SELECT {name} AS relation, record_number FROM {relation} WHERE {condition}",
-                    **parts,
-                ).text
+            yield from _announce(action.relation, parts["condition"])
             yield compose("UPDATE {relation} SET governing = version WHERE {condition}", **parts).text
 
 
@@ -70,17 +64,31 @@ def record_removal(group: ActionGroup) -> str:
     ).text
 
 
-def apply_action(action: RetentionAction) -> str:
-    """Return the statement that deletes the rows of an action, or coarsens their column."""
-    parts = {"relation": identifier(action.relation), "condition": _overdue(action)}
-    if not action.column:
-        return compose("DELETE FROM {relation} WHERE {condition}", **parts).text
-    return compose(
-        "UPDATE {relation} SET {column} = {mask} WHERE {condition}",
-        column=identifier(action.column),
-        mask=_mask(action),
-        **parts,
-    ).text
+def apply_action(action: RetentionAction) -> Iterator[str]:
+    """Yield the statements that delete the rows of an action, or coarsen their column."""
+    condition = _overdue(action)
+    parts = {"relation": identifier(action.relation), "condition": condition}
+    if action.column:
+        update = "UPDATE {relation} SET {column} = {mask} WHERE {condition}"
+        yield compose(update, column=identifier(action.column), mask=_mask(action), **parts).text
+        return
+    if action.announced_governing:
+        announced = join(literal(number) for number in action.announced_governing)
+        of_processors = compose("governing IN ({announced})", announced=announced)
+        yield from _announce(action.relation, all_of([of_processors, condition]))
+    yield compose("DELETE FROM {relation} WHERE {condition}", **parts).text
+
+
+def _announce(relation: str, condition: SqlFragment) -> Iterator[str]:
+    """Yield the statement by which processors learn that records change or go; there is none for derived ones."""
+    if relation in NUMBERED_RELATIONS:
+        yield compose(
+            "INSERT INTO record_changes BY NAME "
+            "SELECT {name} AS relation, record_number FROM {relation} WHERE {condition}",
+            name=literal(relation),
+            relation=identifier(relation),
+            condition=condition,
+        ).text
 
 
 def _count_records(group: ActionGroup) -> SqlFragment:
