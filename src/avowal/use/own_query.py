@@ -5,6 +5,7 @@ from contextlib import closing
 
 import msgspec
 
+from avowal.clock import utc_now
 from avowal.errors import QueryError
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.store.query_process import Batch, QueryAnswer, QueryLimits, run_in_process
@@ -51,6 +52,7 @@ def run_sql_query(
     # imported here: the SQL parser would take a tenth of the start of every command
     from avowal.use.group_check import GROUP_VISITORS_MIN, plan_group_check
     from avowal.use.sql_allow_list import validate_query
+    from avowal.use.time_range import find_time_ranges
 
     validated = validate_query(query.sql, purpose_view.refused_columns(), limits.rows_max)
     notes = []
@@ -62,7 +64,8 @@ def run_sql_query(
     visitors_min = max(GROUP_VISITORS_MIN, purpose_view.smallest_group)
     check = plan_group_check(validated.tree, hidden, visitors_min)
     question = Question(validated.sql, limits.rows_max + 1, list(validated.columns), check)
-    with closing(purpose_view.read_batches(validated.columns, hidden if check else None)) as batches:
+    times = find_time_ranges(validated.tree, utc_now())
+    with closing(purpose_view.read_batches(validated.columns, times, hidden if check else None)) as batches:
         answer = run(question, batches, limits)
     table = ResultTable(answer.table.columns, answer.table.rows[: limits.rows_max])
     return QueryResult(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from functools import partial
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from avowal.policy.bounds import Age
 from avowal.store.columns import (
@@ -16,7 +16,7 @@ from avowal.store.columns import (
     build_age_condition,
     mask_column,
 )
-from avowal.store.sql_builder import SqlFragment, all_of, compose, constant, identifier, join, literal
+from avowal.store.sql_builder import TRUE, SqlFragment, all_of, compose, constant, identifier, join, literal
 
 CATALOGUE = "avowal"
 """The catalogue of the store's tables, which secure views of the same names hide."""
@@ -62,6 +62,19 @@ class HiddenColumns:
         )
 
 
+class TimeRange(NamedTuple):
+    """The times that a query reads, with both ends; None is no limit. Times are UTC without a zone."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def meet(self, other: "TimeRange") -> "TimeRange":
+        """Return the times that are in both ranges."""
+        begins = [time for time in (self.since, other.since) if time]
+        ends = [time for time in (self.until, other.until) if time]
+        return TimeRange(max(begins, default=None), min(ends, default=None))
+
+
 ColumnForms = Mapping[str, Sequence[ColumnForm]]
 """Columns by name, each with the forms that it may have."""
 
@@ -81,9 +94,14 @@ class PurposeSql:
         return self._select_relation(name, required_categories).text
 
     def select_batch(
-        self, name: str, columns: Sequence[str], rows: range, hidden: HiddenColumns | None = None
+        self,
+        name: str,
+        columns: Sequence[str],
+        times: TimeRange,
+        rows: range,
+        hidden: HiddenColumns | None = None,
     ) -> str:
-        """Return a SELECT of some of its permitted columns, of the rows of the table with these numbers.
+        """Return a SELECT of some of its permitted columns, of the rows of the table with these times and numbers.
 
         Visitors' keys are in hexadecimal, as people write them.
         """
@@ -95,11 +113,13 @@ class PurposeSql:
             for column in columns
         ]
         permitted = compose(
-            "SELECT {columns}, version{hidden} FROM {table} WHERE {young} AND rowid BETWEEN {first} AND {last}",
+            "SELECT {columns}, version{hidden} FROM {table} "
+            "WHERE {young} AND {in_range} AND rowid BETWEEN {first} AND {last}",
             columns=self._masked(relation, shown, ()) if shown else constant("NULL"),
             hidden=hidden.select(relation, table) if hidden else constant(""),
             table=table,
             young=self._age_condition(name, ()),
+            in_range=_in_range(relation, times),
             first=literal(rows.start),
             last=literal(rows.stop - 1),
         )
@@ -229,6 +249,18 @@ class PurposeSql:
             )
             for name, forms in columns.items()
         )
+
+
+def _in_range(relation: RelationSchema, times: TimeRange) -> SqlFragment:
+    """Return the condition that a row's time is in a range, if its time is shown as it is stored, or not at all."""
+    column = identifier(relation.time_column)
+    if [form.sql for form in relation.columns[relation.time_column]] != [relation.time_column]:
+        return TRUE
+    return all_of(
+        compose(template, column=column, limit=literal(limit))
+        for template, limit in (("{column} >= {limit}", times.since), ("{column} <= {limit}", times.until))
+        if limit
+    )
 
 
 def _table(name: str) -> SqlFragment:

@@ -17,7 +17,7 @@ from avowal.sql_files import read_sql
 from avowal.store.columns import RELATIONS, ColumnForm
 from avowal.store.interface import QueryFunction, ResultTable, Store
 from avowal.store.sql_builder import SqlFragment
-from avowal.use.purpose_sql import ColumnForms, HiddenColumns, PurposeSql
+from avowal.use.purpose_sql import ColumnForms, HiddenColumns, PurposeSql, TimeRange
 
 __all__ = ["RELATIONS", "ColumnForms", "HiddenColumns", "PurposeView", "QueryFunction", "ResultTable"]
 
@@ -51,14 +51,19 @@ class PurposeView:
             yield run_query
 
     def read_batches(
-        self, columns: Mapping[str, Sequence[str]], hidden: HiddenColumns | None
+        self,
+        columns: Mapping[str, Sequence[str]],
+        times: Mapping[str, TimeRange],
+        hidden: HiddenColumns | None,
     ) -> Generator[tuple[str, pl.DataFrame], None, None]:
         """Yield the permitted rows of relations in batches, each with its relation's name: some of their columns.
 
-        The hidden columns follow if they are given.
+        Rows whose time is out of a relation's range may be left out. The hidden columns follow if they are given.
         """
         selects = {
-            name: partial(self._sql.select_batch, name, list(needed), hidden=hidden)
+            name: partial(
+                self._sql.select_batch, name, list(needed), times.get(name, TimeRange()), hidden=hidden
+            )
             for name, needed in columns.items()
         }
         return self.store.read_batches(selects)

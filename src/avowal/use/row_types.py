@@ -5,16 +5,14 @@ there on whose values it would. So a query is about groups only if nothing in it
 the comparison of a text with a number, which the store would convert.
 """
 
-import re
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import datetime
 from enum import Enum, auto
 from zoneinfo import available_timezones
 
 from sqlglot import exp
 
 from avowal.store.columns import IDENTIFYING_COLUMNS, ValueType, find_value_type
+from avowal.use.time_range import TIME_TYPES, read_time
 
 
 class RowType(Enum):
@@ -45,11 +43,6 @@ _COLUMN_TYPES = {
 CLOCKS = frozenset({"now"})
 """Functions for which sqlglot has no node kind, of which rows may be compared with the result."""
 
-CAST_TYPES = frozenset({exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ})
-"""The types to which a time may be cast."""
-
-TIME_REGEX = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{6})?)?")
-
 TIME_PARTS: tuple[type[exp.Expr], ...] = (exp.Extract, exp.Year, exp.Month, exp.Day, exp.Hour, exp.Minute)
 TIME_PARTS += (exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear, exp.Week, exp.Quarter)
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
@@ -72,14 +65,7 @@ def _of_column(node: exp.Expr) -> RowType:
 def _of_literal(node: exp.Expr) -> RowType:
     if not node.is_string:
         return RowType.NUMBER
-    return RowType.TIME_TEXT if _is_time(node.name) else RowType.TEXT
-
-
-def _is_time(text: str) -> bool:
-    """Return whether the store, too, reads a text as a time."""
-    with suppress(ValueError):
-        return bool(TIME_REGEX.fullmatch(text) and datetime.fromisoformat(text))
-    return False
+    return RowType.TIME_TEXT if read_time(node.name) else RowType.TEXT
 
 
 def _of_negation(node: exp.Expr) -> RowType:
@@ -106,8 +92,8 @@ def _of_comparison(node: exp.Expr) -> RowType:
 
 def _of_null_test(node: exp.Expr) -> RowType:
     tested = find_row_type(node.this)
-    _require(isinstance(node.expression, exp.Null) or tested is RowType.BOOLEAN)
-    find_row_type(node.expression)
+    is_of_booleans = tested is RowType.BOOLEAN and isinstance(node.expression, exp.Boolean)
+    _require(is_of_booleans or isinstance(node.expression, exp.Null))
     return RowType.BOOLEAN
 
 
@@ -118,7 +104,7 @@ def _of_text_condition(node: exp.Expr) -> RowType:
 
 
 def _of_cast(node: exp.Expr) -> RowType:
-    _require(node.args["to"].this in CAST_TYPES)
+    _require(node.args["to"].this in TIME_TYPES)
     return _match(node.this, RowType.TIME)
 
 
