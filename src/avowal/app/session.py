@@ -128,7 +128,13 @@ def open_session(data_folder: Path | None, *, adopt_terms: bool = False) -> Iter
     With `adopt_terms`, for commands that collect, the folder's terms become the first version if there is none yet.
     Raises SettingsError and TermsError if a file of the folder is not valid.
     """
-    folder = find_folder(data_folder)
+    with open_session_of(find_folder(data_folder), adopt_terms=adopt_terms) as session:
+        yield session
+
+
+@contextmanager
+def open_session_of(folder: Folder, *, adopt_terms: bool = False) -> Iterator[Session]:
+    """Open a folder that was found; see `open_session`."""
     with closing(open_register_of(folder, adopt_terms=adopt_terms)) as register:
         # The import itself refuses to go on without the key of logs.
         register.known_keys.check(LOG_KEY_FILE_NAME)

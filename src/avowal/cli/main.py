@@ -32,6 +32,8 @@ COMMANDS = {
     "submission": "Manage what people sent by a form or in another way.",
     "status": "Show the state of the folder.",
     "retain": "Delete what is past its retention period.",
+    "backup": "Copy the folder while it is in use.",
+    "restore": "Take a backup back, and record that in the ledger.",
     "verify": "Verify the folder, or a proof, a receipt, a package or an exported ledger.",
 }
 """Each command or group, with the line that `avowal --help` prints. Its module is named after it."""

@@ -23,6 +23,7 @@ from avowal.policy.bounds import AgeByPrecision, Bounds
 from avowal.policy.compare import list_governing_bounds
 from avowal.register.erasures import Erasure
 from avowal.register.register import Register, Version
+from avowal.sql_files import read_sql
 from avowal.store.interface import Cutoffs, GoverningUpdate, OverdueRecords, RemovedRecords, Store, VisitRules
 
 
@@ -111,6 +112,10 @@ class PolicyEnforcer:
         """
         store.wait_for_compaction()
         key = secrets.randbits(64) & ~1
+        values = {"script_view_ids": list(script_view_ids)}
+        stored = store.query(read_sql("store", "stored_script_views"), values).rows
+        if stored:  # nobody else fills the list
+            self.register.erasures.list_script_views([script_view_id for (script_view_id,) in stored])
         if not store.reassign_visitor(script_view_ids, key):
             raise RefusedError(
                 "none of these views is stored",

@@ -20,6 +20,7 @@ from avowal.ledger.release_entry import (
     ReleaseRefused,
     ReleaseRequested,
 )
+from avowal.ledger.restore_entry import BackupRestored
 from avowal.strict import JSON_ERRORS
 
 
@@ -267,6 +268,7 @@ Entry = (
     | ReleaseRecalled
     | ConsentGiven
     | ConsentWithdrawn
+    | BackupRestored
 )
 
 

@@ -33,6 +33,8 @@ class Connection(sqlite3.Connection):
     """How many entries were appended to the ledger."""
     last_entry = -1
     """The number of the last entry that was appended."""
+    sequence_after = 0
+    """A number that the seal of the transaction has to be greater than, besides that of the seal before it."""
     has_erased = False
     """Whether something was erased: the log of writes (WAL) is truncated when the transaction ends."""
     watched_schema: int | None = None
@@ -46,7 +48,7 @@ class Connection(sqlite3.Connection):
     def begin(self) -> None:
         """Begin a transaction that keeps other writers waiting."""
         self.needs_signature = self.has_erased = False
-        self.new_entries = 0
+        self.new_entries = self.sequence_after = 0
         self.sum_changes.clear()
         self.execute("BEGIN IMMEDIATE")
 

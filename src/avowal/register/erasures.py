@@ -16,7 +16,8 @@ from avowal.ledger.commitment import SALT_BYTES, compute_commitment
 from avowal.ledger.entry import ErasureDone, decode_entry
 from avowal.ledger.note import Verifier
 from avowal.ledger.receipt import ReceiptProof, Statement, mismatch_error, parse_receipt
-from avowal.register.database import Connection
+from avowal.register.database import Connection, Database
+from avowal.register.erased_list import ErasedKind, ErasedList
 from avowal.register.ledger_storage import Ledger, append_entries
 from avowal.register.releases import erase_visitor_from_releases
 from avowal.register.repository import Repository
@@ -60,6 +61,10 @@ class Erasure(msgspec.Struct, frozen=True):
 class Erasures(Repository):
     """The erasures of a register."""
 
+    def __init__(self, database: Database, erased_list: ErasedList) -> None:
+        super().__init__(database)
+        self._erased_list = erased_list
+
     def is_held(self, visitor: str) -> bool:
         """Return whether anything in the register is about a visitor."""
         with self._database.read() as connection:
@@ -67,9 +72,24 @@ class Erasures(Repository):
 
     def begin(self, visitors: Sequence[str]) -> None:
         """Record that visitors are to be erased in one act. It will be done from now on, even after a crash."""
+        self._erased_list.add(ErasedKind.VISITOR, visitors)
         with self._database.transaction() as connection:
             for visitor in visitors:
                 connection.execute(SQL["begin"], {"visitor": visitor})
+
+    def list_script_views(self, script_view_ids: Sequence[int]) -> None:
+        """List script views that are about to be erased, which belong to no visitor by then."""
+        self._erased_list.add(ErasedKind.SCRIPT_VIEW, map(str, script_view_ids))
+
+    def known_visitors(self) -> list[str]:
+        """Return every visitor whom anything in the register is about."""
+        with self._database.read() as connection:
+            return [visitor for (visitor,) in connection.execute(SQL["select_visitors"])]
+
+    def known_submissions(self) -> list[str]:
+        """Return the reference of every submission."""
+        with self._database.read() as connection:
+            return [reference for (reference,) in connection.execute(SQL["select_references"])]
 
     def pending(self) -> list[str]:
         """Return the visitors of the erasure that is not finished yet."""
@@ -109,6 +129,8 @@ class Erasures(Repository):
         """
         commitment = selector.compute_commitment(secrets.token_bytes(SALT_BYTES))
         with self._database.transaction() as connection:
+            rows = connection.execute(SUBMISSIONS_SQL["select_chosen"], selector.parameters).fetchall()
+            self._erased_list.add(ErasedKind.SUBMISSION, [reference for (reference,) in rows])
             count = connection.erase(SUBMISSIONS_SQL["delete_chosen"], selector.parameters)
             if not count:
                 raise selector.not_found_error()

@@ -365,7 +365,7 @@ class Ledger(Repository):
         if self.count_entries() < last.size or self.compute_root(last.size) != last.root:
             raise ProofError(
                 f"the ledger does not match its last checkpoint: some of {last.size} entries are missing or changed",
-                "restore the newest backup of the data; `avowal verify` lists what does not match",
+                "put back the newest `data/`; or move it away, and give `avowal restore` the newest backup",
                 code="ledger-mismatch",
             )
 

@@ -12,6 +12,7 @@ import msgspec
 from avowal.atomic_files import lock_folder
 from avowal.errors import StoreError
 from avowal.ledger.entry import DocumentsCorrected, VersionPublished, VersionWithdrawn, hash_text
+from avowal.ledger.restore_entry import BackupRestored
 from avowal.policy.bounds import CompiledTerms, parse_canonical
 from avowal.policy.form import Form
 from avowal.policy.terms import Terms, parse_published_terms
@@ -19,6 +20,7 @@ from avowal.private_files import check_private_folder
 from avowal.register.authorisations import Authorisations
 from avowal.register.consents import Consents
 from avowal.register.database import Connection, Database
+from avowal.register.erased_list import ErasedList
 from avowal.register.erasures import Erasures
 from avowal.register.feeds import Feeds
 from avowal.register.known_keys import KnownKeys
@@ -134,7 +136,6 @@ class Register:
         self.notices = Notices(database)
         self.readers = Readers(database)
         self.retention_runs = RetentionRuns(database)
-        self.erasures = Erasures(database)
         self.passwords = Passwords(database)
         self.release_requests = ReleaseRequests(database)
         self.releases = Releases(database)
@@ -149,11 +150,13 @@ class Register:
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"`{self._path}` cannot be opened ({type(error).__name__})",
-                "if it is damaged, restore it from a backup, together with the data",
+                "if it is damaged, move `data/` away, and give `avowal restore` the newest backup",
                 code="store-unusable",
             ) from None
         self.sealer = RegisterSealer(lambda: self.ledger.signer.secret_key, keys_folder)
         database.sealer = self.sealer
+        self.erased_list = ErasedList(database, self.sealer, keys_folder)
+        self.erasures = Erasures(database, self.erased_list)
         self.stores = Stores(database, self.sealer)
         self.known_keys = KnownKeys(database, self.sealer, keys_folder)
 
@@ -293,6 +296,20 @@ class Register:
             append_entries(connection, [VersionWithdrawn(number, identity, now)])
 
 
+def record_restored_backup(register: Register, entry: BackupRestored) -> int:
+    """Append the entry of a restored backup; returns its number.
+
+    No copy from before has the number of its seal, nor a greater one.
+    """
+    sealer = register.sealer
+    published = sealer.read_published_sequence()
+    if published is None:
+        sealer.replace_published_sequence(entry.sequence)
+    with register.database.transaction() as connection:
+        connection.sequence_after = max(entry.last_sequence, published or 0)
+        return append_entries(connection, [entry])
+
+
 def open_register(folder: Path, keys_folder: Path, *, store_file: str, check_ledger: bool = True) -> Register:
     """Open the register of a data folder; compare its ledger with the last checkpoint if `check_ledger` is true.
 
@@ -306,7 +323,7 @@ def open_register(folder: Path, keys_folder: Path, *, store_file: str, check_led
     if was_in_use and not (folder / REGISTER_FILE).exists():
         raise StoreError(
             f"`{folder / REGISTER_FILE}` is missing, which has the terms that apply to the stored data",
-            "restore it from the same backup as the data",
+            "put it back; or move `data/` away, and give `avowal restore` the newest backup",
             code="store-missing",
         )
     register = Register(folder, keys_folder)

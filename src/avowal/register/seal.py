@@ -52,13 +52,13 @@ class Seal(msgspec.Struct, frozen=True):
     row_sums: dict[str, bytes] = {}
     """The sum of the hashes of the rows of each table."""
 
-    def changed_by(self, sum_changes: dict[str, int], new_entries: int) -> "Seal":
-        """Return the seal after a transaction."""
+    def changed_by(self, sum_changes: dict[str, int], new_entries: int, sequence_after: int = 0) -> "Seal":
+        """Return the seal after a transaction; its number is greater than that of this one, and `sequence_after`."""
         sums = dict(self.row_sums)
         for table, change in sum_changes.items():
             total = int.from_bytes(sums.get(table, b"")) + change
             sums[table] = (total % SUM_MODULUS).to_bytes(SUM_BYTES)
-        return Seal(self.sequence + 1, self.entries + new_entries, sums)
+        return Seal(max(self.sequence, sequence_after) + 1, self.entries + new_entries, sums)
 
 
 @dataclass
@@ -97,7 +97,9 @@ class RegisterSealer:
         """
         if not any(connection.sum_changes.values()):
             return None
-        seal = self.read(connection).changed_by(connection.sum_changes, connection.new_entries)
+        seal = self.read(connection).changed_by(
+            connection.sum_changes, connection.new_entries, connection.sequence_after
+        )
         if connection.new_entries and connection.last_entry + 1 != seal.entries:
             raise ProofError(
                 "the ledger has entries that Avowal did not append",
@@ -105,7 +107,7 @@ class RegisterSealer:
                 code="ledger-damaged",
             )
         if seal.sequence == 1:  # from now on a missing file was removed
-            replace_text(self._path, self._encode_published(0), private=True)
+            self.replace_published_sequence(0)
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, msgspec.msgpack.encode(seal), None)
         connection.execute(SQL["replace_seal"], {"sealed": sealed})
@@ -142,13 +144,17 @@ class RegisterSealer:
             return None
         with suppress(ValueError, IndexError):
             sequence = int(text.split()[0])
-            if compare_digest(text, self._encode_published(sequence).encode()):
+            if compare_digest(text, self.encode_published(sequence).encode()):
                 return sequence
         raise ProofError(
             f"`{self._path}` is damaged, which says how new the register is",
             "restore `data/` and `keys/` from backups of the same moment",
             code="seal-invalid",
         )
+
+    def replace_published_sequence(self, sequence: int) -> None:
+        """Write the file beside the key anew. Until then, a file that somebody removed stays missing."""
+        replace_text(self._path, self.encode_published(sequence), private=True)
 
     def check_age(self, seal: Seal, published_sequence: int | None) -> None:
         """Compare a seal with the number beside the key. Raises ProofError if it is older, or the number is missing."""
@@ -161,7 +167,7 @@ class RegisterSealer:
         if seal.sequence < (published_sequence or 0):
             raise ProofError(
                 "the register is an older copy: changes are missing that were made since",
-                "put back the newest register; a backup needs `data/` and `keys/` of the same moment",
+                "put back the newest `data/`; or move it away, and give the copy to `avowal restore`, which records that",
                 code="register-outdated",
             )
 
@@ -217,7 +223,7 @@ class RegisterSealer:
             change = self._hash_row(new) - self._hash_row(old)
             sum_changes[table] = sum_changes.get(table, 0) + change
 
-    def _encode_published(self, sequence: int) -> str:
+    def encode_published(self, sequence: int) -> str:
         """Return the content of the file beside the key, whose length is always the same."""
         number = f"{sequence:020d}"
         return f"{number} {blake2b(number.encode(), key=self._hash_key, digest_size=32).hexdigest()}\n"
@@ -230,7 +236,7 @@ class RegisterSealer:
         with suppress(FileNotFoundError):
             descriptor = os.open(self._path, os.O_WRONLY)
             try:
-                os.pwrite(descriptor, self._encode_published(sequence).encode(), 0)
+                os.pwrite(descriptor, self.encode_published(sequence).encode(), 0)
             finally:
                 os.close(descriptor)
 

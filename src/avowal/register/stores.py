@@ -29,6 +29,11 @@ class Stores(Repository):
         with self._database.transaction("store") as connection:
             connection.execute(SQL["note_version"], to_parameters(version))
 
+    def replace_version(self, version: StoreVersion) -> None:
+        """See StoreRegistry."""
+        with self._database.transaction() as connection:
+            connection.execute(SQL["replace_version"], to_parameters(version))
+
     def note_journal(self, name: str) -> None:
         """See StoreRegistry."""
         with self._database.transaction() as connection:

@@ -298,6 +298,19 @@ class DuckDBStore:
         """See Store."""
         self._file.wait_for_compaction()
 
+    def hold(self) -> None:
+        """Bring everything into the file, and let nobody write until `release_hold`; readers go on."""
+        self._file.hold()
+
+    def release_hold(self) -> None:
+        """Let others write again."""
+        self._file.release_hold()
+
+    def renew_identity(self) -> None:
+        """Give the store a new identity, so that no copy of it that was made before is taken for it."""
+        with self._file.write(new_identity=True):
+            pass
+
     def compact(self) -> bool:
         """See Store."""
         is_due = self._read("SELECT is_due FROM compaction_state", {}).rows[0][0]

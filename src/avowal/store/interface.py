@@ -167,6 +167,10 @@ class StoreRegistry(Protocol):
         """Note that a change is durable. An older version than the one that was noted changes nothing."""
         ...
 
+    def replace_version(self, version: StoreVersion) -> None:
+        """Note that the store has another identity from now on."""
+        ...
+
     def note_journal(self, name: str) -> None:
         """Note a journal, durably, before rows are written to it."""
         ...

@@ -99,10 +99,11 @@ class StoreFile:
             yield cursor
 
     @contextmanager
-    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def write(self, *, new_identity: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open a transaction; at the end seal and commit it, or roll it back on an error.
 
         The new version is noted after the commit: the store may be ahead of what its registry knows, never behind.
+        With `new_identity`, no copy that was made before is this store any more.
         """
         version = None
         with self._write_lock, self._connection.cursor() as cursor:
@@ -110,13 +111,14 @@ class StoreFile:
             try:
                 yield cursor
                 if self.registry:
-                    version = write_seal(cursor, self.registry)
+                    version = write_seal(cursor, self.registry, new_identity=new_identity)
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
             cursor.execute("COMMIT")
         if self.registry and version:
-            self.registry.note_version(version)
+            note = self.registry.replace_version if new_identity else self.registry.note_version
+            note(version)
 
     @property
     def is_compacting(self) -> bool:
@@ -127,6 +129,21 @@ class StoreFile:
         """Wait until the file is not being rewritten."""
         with self._compaction_lock:
             pass
+
+    def hold(self) -> None:
+        """Bring everything into the file, and let nobody write into it until `release_hold`. Readers do not wait."""
+        self._compaction_lock.acquire()
+        self._write_lock.acquire()
+        try:
+            self._checkpoint()
+        except BaseException:
+            self.release_hold()
+            raise
+
+    def release_hold(self) -> None:
+        """Let others write again; any thread may call this."""
+        self._write_lock.release()
+        self._compaction_lock.release()
 
     def compact(self) -> bool:
         """Rewrite the file; returns whether that was possible. Those who read wait for the swap only."""

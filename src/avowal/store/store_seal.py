@@ -26,7 +26,10 @@ COUNTED_TABLES = frozenset(
 """Tables of which the seal has the number of rows; of all others it has a hash of the rows."""
 
 STORE_ID_BYTES = 16
-RESTORE_HINT = "put back the newest `avowal.duckdb` of this folder, with its `.wal`"
+RESTORE_HINT = (
+    "put back the newest `avowal.duckdb` of this folder, with its `.wal`; or move `data/` away, and give "
+    "`avowal restore` the newest backup"
+)
 
 
 class StoreSeal(msgspec.Struct, frozen=True):
@@ -37,10 +40,12 @@ class StoreSeal(msgspec.Struct, frozen=True):
     """By table: the number of its rows, or a hash of them."""
 
 
-def write_seal(cursor: duckdb.DuckDBPyConnection, registry: StoreRegistry) -> StoreVersion:
+def write_seal(
+    cursor: duckdb.DuckDBPyConnection, registry: StoreRegistry, *, new_identity: bool = False
+) -> StoreVersion:
     """Seal a store at the end of a transaction that changed it; returns its new version."""
     seal = read_seal(cursor, registry)
-    store_id = seal.version.store_id if seal else secrets.token_hex(STORE_ID_BYTES)
+    store_id = seal.version.store_id if seal and not new_identity else secrets.token_hex(STORE_ID_BYTES)
     version = StoreVersion(store_id, seal.version.generation + 1 if seal else 1)
     sealed = msgspec.json.encode(StoreSeal(version, _read_contents(cursor)), order="sorted")
     cursor.execute("DELETE FROM store_seal")

@@ -21,6 +21,7 @@ from avowal.ledger.entry import (
 )
 from avowal.ledger.note import SignedNote
 from avowal.ledger.release_entry import ReleaseApproved, ReleaseMade, ReleaseRefused, ReleaseRequested
+from avowal.ledger.restore_entry import BackupRestored
 from avowal.register.ledger_storage import Ledger
 from avowal.register.register import Register
 from avowal.store.interface import ConsentCursor, OverdueRecords, Store
@@ -114,6 +115,7 @@ COUNTED_ENTRIES: dict[type, str] = {
     ReleaseApproved: "approvals",
     ReleaseMade: "releases",
     ReleaseRefused: "refusals",
+    BackupRestored: "restored backups",
 }
 """The kinds of entry whose number a verification reports, by their plural names."""
 

@@ -13,6 +13,7 @@ RegisterFindingCode = Literal[
     "checkpoint-invalid",
     "checkpoint-mismatch",
     "entries-missing",
+    "ledger-replaced",
     "register-malformed",
     "register-schema-mismatch",
     "register-damaged",

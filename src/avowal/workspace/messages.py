@@ -66,6 +66,14 @@ class LoadSegments(Request[list[LoadResult]], frozen=True):
     file_names: list[str]
 
 
+class HoldStore(Request[None], frozen=True):
+    """Keep the store's file as it is, so that this process can copy it, until ReleaseStore or the connection's end."""
+
+
+class ReleaseStore(Request[bool], frozen=True):
+    """Let others write into the store again; returns whether this process still held it."""
+
+
 class Success(msgspec.Struct, Generic[Answer], frozen=True, tag_field="outcome", tag="success"):
     """The answer to a request."""
 
@@ -129,6 +137,8 @@ WORKSPACE_REQUESTS: tuple[type[AnyRequest], ...] = (
     ListUnparsableLines,
     CountRecords,
     LoadSegments,
+    HoldStore,
+    ReleaseStore,
 )
 """The requests that every owner answers by itself."""
 

@@ -25,9 +25,11 @@ from avowal.workspace.messages import (
     ClaimLog,
     CountRecords,
     Failure,
+    HoldStore,
     ListLogPositions,
     ListUnparsableLines,
     LoadSegments,
+    ReleaseStore,
     Request,
     RequestHandler,
     create_request_decoder,
@@ -35,6 +37,7 @@ from avowal.workspace.messages import (
     unknown_request_error,
 )
 from avowal.workspace.pending_files import PendingFiles
+from avowal.workspace.store_hold import StoreHold
 from avowal.workspace.unix_socket import (
     is_closed_by_peer,
     receive_message,
@@ -60,6 +63,7 @@ class FolderServer:
         self._claims = LogClaims()
         memory_limit = folder.settings.store.memory_limit
         self.store = DuckDBStore(folder.data_folder, memory_limit, self._version_starts, registry)
+        self._hold = StoreHold(self.store)
         try:
             self.pending_files = PendingFiles(folder.data_folder, self.store, registry)
             self._handler = create_handler(self.store)
@@ -99,6 +103,7 @@ class FolderServer:
 
         A log of which it wrote the first segment is unknown until then: the next reader would read it from its start.
         """
+        self._hold.release(claimant)
         claimed = self._claims.logs_claimed_by(claimant)
         try:
             self.pending_files.load_left_by(claimed)
@@ -141,6 +146,9 @@ class FolderServer:
                 return self.store.unparsable_lines(request.log_id)
             case CountRecords():
                 return self.store.record_counts()
+            case HoldStore() | ReleaseStore():
+                change = self._hold.acquire if isinstance(request, HoldStore) else self._hold.release
+                return change(claimant)
             case LoadSegments():
                 return self.pending_files.load_named_segments(request.file_names)
         raise unknown_request_error(str(request.__struct_config__.tag))

@@ -15,3 +15,14 @@ SELECT
     OR EXISTS (SELECT 1 FROM authorisation_subjects WHERE visitor = :visitor)
     OR EXISTS (SELECT 1 FROM release_request_subjects WHERE visitor = :visitor)
     OR EXISTS (SELECT 1 FROM release_subjects WHERE visitor = :visitor);
+
+-- name: select_visitors
+SELECT visitor FROM consent_subjects WHERE visitor IS NOT NULL
+UNION SELECT visitor FROM submissions WHERE visitor IS NOT NULL
+UNION SELECT selector_value FROM restrictions WHERE selector_kind = 'visitor'
+UNION SELECT visitor FROM authorisation_subjects WHERE visitor IS NOT NULL
+UNION SELECT visitor FROM release_request_subjects WHERE visitor != ''
+UNION SELECT visitor FROM release_subjects WHERE visitor IS NOT NULL;
+
+-- name: select_references
+SELECT reference FROM submissions;

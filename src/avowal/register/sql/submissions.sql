@@ -76,6 +76,9 @@ SELECT submission_field, ciphertext FROM submission_fields;
 -- name: update_ciphertext
 UPDATE submission_fields SET ciphertext = :ciphertext WHERE submission_field = :submission_field;
 
+-- name: select_chosen
+SELECT reference FROM submissions WHERE reference = :reference OR visitor = :visitor OR form = :form;
+
 -- name: delete_chosen
 DELETE FROM submissions WHERE reference = :reference OR visitor = :visitor OR form = :form;
 

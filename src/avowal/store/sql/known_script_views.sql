@@ -1,0 +1,2 @@
+-- Return every script view that is stored.
+SELECT script_view_id FROM script_views
