@@ -69,7 +69,7 @@ def test_a_backup_restores_everything_elsewhere(
     ).read_text()
     files = {path.name for path in (complete.data / "files").iterdir()}
     assert files == {path.name for path in (elsewhere.data / "files").iterdir()} != set()
-    assert "nobody knows that here" in run_again(elsewhere, complete.folder / "copy").out
+    assert "repeat each erasure after it" in run_again(elsewhere, complete.folder / "copy").out
 
 
 def run_again(site: Site, backup: Path) -> CommandResult:

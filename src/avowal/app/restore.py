@@ -72,6 +72,8 @@ class RestoreResult(msgspec.Struct, frozen=True):
     entry: BackupRestored
     entry_number: int
     """How many entries the ledger of the backup had."""
+    knows_erasures: bool
+    """Whether the list of what was erased is there and may be newer than the backup."""
     erased_again: int
     """How many visitors, script views and submissions were erased again."""
     expired_records: int
@@ -110,6 +112,7 @@ def restore_backup(path: Path, keys: Path | None, data_folder: Path | None) -> R
     entry, number, codes = _record(staged, backup, before)
     with open_session_of(staged) as session:
         _store_of(session).renew_identity()
+        knows_erasures = session.register.erased_list.exists and before.sequence > entry.sequence
         erased_again = _erase_again(session, codes)
         removed = session.call(EnforceRetention())
         findings = verify_open_folder(session).findings
@@ -119,7 +122,7 @@ def restore_backup(path: Path, keys: Path | None, data_folder: Path | None) -> R
     sync_folder(folder.data_folder.parent)
     (folder.keys_folder / BEFORE_FILE).unlink(missing_ok=True)
     expired = sum(records.record_count for records in removed)
-    return RestoreResult(entry, number, erased_again, expired, list(findings))
+    return RestoreResult(entry, number, knows_erasures, erased_again, expired, list(findings))
 
 
 def _open_backup(path: Path, keys: Path | None) -> Backup:

@@ -47,9 +47,9 @@ def _print_result(result: RestoreResult) -> None:
             f"{entry.last_sequence - entry.sequence:,} changes of the register after the backup are gone, such as "
             "consents, withdrawals, restrictions and readers: repeat those that you know of"
         )
-    else:
+    if not result.knows_erasures:
         print_line(
-            "the keys are not newer than the backup: if anything was erased after it, nobody knows that here; repeat it"
+            "`keys/erased.list` is missing or not newer than the backup: repeat each erasure after it that you know of"
         )
     print_line(
         f"erased since the backup: {entry.listed_erasures:,}; the backup had {result.erased_again:,} of them, and "

@@ -5,16 +5,16 @@ ledger, and from which nobody can get back to them: whoever restores a backup co
 finds those of the list. A line is removed after LISTED_DAYS.
 """
 
-import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
+from hmac import compare_digest
 from pathlib import Path
 
-from avowal.atomic_files import replace_text
+from avowal.atomic_files import lock_folder, replace_text
 from avowal.clock import utc_now
 from avowal.errors import StoreError
-from avowal.private_files import open_private
 from avowal.register.database import Database
 from avowal.register.seal import RegisterSealer
 
@@ -41,15 +41,13 @@ class ErasedList:
 
     def add(self, kind: ErasedKind, names: Iterable[str]) -> None:
         """List what is about to be erased; it is on the disk when this returns."""
-        day, sequence = utc_now().date(), self._read_sequence()
-        lines = [f"{day} {sequence} {self.code(kind, name)}\n" for name in names]
-        self._remove_expired()
-        descriptor = open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        try:
-            _write(descriptor, "".join(lines).encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with lock_folder(self._path.parent, exclusive=True):  # other processes erase submissions
+            day, oldest = utc_now().date(), (utc_now() - timedelta(LISTED_DAYS)).date().isoformat()
+            sequence = self._read_sequence()
+            kept = [line for line in self._read_lines() if line.partition(" ")[0] >= oldest]
+            lines = [*kept, *(f"{day} {sequence} {self.code(kind, name)}" for name in names)]
+            content = "".join(f"{line}\n" for line in lines)
+            replace_text(self._path, f"{content}{self._authenticate(content)}\n", private=True)
 
     def code(self, kind: ErasedKind, name: str) -> str:
         """Return the code of a visitor, a script view or a submission."""
@@ -60,33 +58,42 @@ class ErasedList:
 
         Raises StoreError if the list is damaged.
         """
-        try:
-            lines = [line.split() for line in self._read_lines()]
-            return {code for _, number, code in lines if int(number) >= sequence}
-        except ValueError:
-            raise StoreError(
-                f"`{self._path}` is damaged, which says what was erased since a backup was made",
-                "restore it from its backup",
-                code="key-damaged",
-            ) from None
+        lines = [line.split() for line in self._read_lines()]
+        return {code for _, number, code in lines if int(number) >= sequence}
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a list; there is none before the first erasure."""
+        return self._path.exists()
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the list is as Avowal wrote it."""
+        content, code = _split(self._path.read_bytes())
+        return compare_digest(code, self._authenticate(content))
 
     def _read_sequence(self) -> int:
         with self._database.read() as connection:
             return self._sealer.read(connection).sequence
 
     def _read_lines(self) -> list[str]:
-        try:
-            return self._path.read_text(encoding="ascii").splitlines()
-        except FileNotFoundError:
-            return []
+        """Return the lines. Raises StoreError if the list was changed without Avowal, or is of another folder."""
+        with suppress(FileNotFoundError):
+            if self.is_valid:
+                return _split(self._path.read_bytes())[0].splitlines()
+            raise StoreError(
+                f"`{self._path}` is damaged, which says what was erased since a backup was made",
+                "restore it from its backup; or move it away, and a restore cannot repeat these erasures",
+                code="key-damaged",
+            )
+        return []
 
-    def _remove_expired(self) -> None:
-        lines, oldest = self._read_lines(), (utc_now() - timedelta(LISTED_DAYS)).date().isoformat()
-        kept = [line for line in lines if line.partition(" ")[0] >= oldest]
-        if len(kept) < len(lines):
-            replace_text(self._path, "".join(f"{line}\n" for line in kept), private=True)
+    def _authenticate(self, content: str) -> str:
+        return self._sealer.authenticate(f"erased list {content}".encode()).hex()
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+def _split(data: bytes) -> tuple[str, str]:
+    """Return the lines of a list, and the code that authenticates them, which is its last line."""
+    text = data.decode("ascii", "replace").removesuffix("\n")
+    head, separator, code = text.rpartition("\n")
+    return head + separator, code

@@ -129,7 +129,9 @@ class Erasures(Repository):
         """
         commitment = selector.compute_commitment(secrets.token_bytes(SALT_BYTES))
         with self._database.transaction() as connection:
-            rows = connection.execute(SUBMISSIONS_SQL["select_chosen"], selector.parameters).fetchall()
+            rows = connection.execute(
+                SUBMISSIONS_SQL["select_chosen_references"], selector.parameters
+            ).fetchall()
             self._erased_list.add(ErasedKind.SUBMISSION, [reference for (reference,) in rows])
             count = connection.erase(SUBMISSIONS_SQL["delete_chosen"], selector.parameters)
             if not count:

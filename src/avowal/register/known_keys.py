@@ -5,6 +5,7 @@ from pathlib import Path
 
 from avowal.errors import StoreError
 from avowal.register.database import Database
+from avowal.register.erased_list import ERASED_LIST_FILE, ErasedList
 from avowal.register.ledger_storage import LEDGER_KEY_FILE
 from avowal.register.repository import Repository
 from avowal.register.seal import RegisterSealer
@@ -20,10 +21,13 @@ UNKNOWN_KEY_FILES = frozenset({LEDGER_KEY_FILE, SUBMISSION_KEYS_FILE})
 class KnownKeys(Repository):
     """The fingerprints of keys; nobody can compute one without the key that signs the ledger."""
 
-    def __init__(self, database: Database, sealer: RegisterSealer, keys_folder: Path) -> None:
+    def __init__(
+        self, database: Database, sealer: RegisterSealer, keys_folder: Path, erased_list: ErasedList
+    ) -> None:
         super().__init__(database)
         self._sealer = sealer
         self._keys_folder = keys_folder
+        self._erased_list = erased_list
 
     def check(self, *replaceable: str) -> None:
         """Note keys that were made since.
@@ -32,7 +36,7 @@ class KnownKeys(Repository):
         """
         known, files = self._read_known(), self._read_files()
         for name, problem in _compare(known, files):
-            if name not in replaceable:
+            if name not in {*replaceable, ERASED_LIST_FILE}:
                 raise StoreError(
                     f"`{self._keys_folder / name}` {problem}",
                     "restore it from its backup",
@@ -59,9 +63,15 @@ class KnownKeys(Repository):
 
     def _read_files(self) -> dict[str, bytes]:
         paths = [path for path in self._keys_folder.glob("*.key") if path.name not in UNKNOWN_KEY_FILES]
-        return {
+        files = {
             path.name: self._sealer.authenticate(path.name.encode() + path.read_bytes()) for path in paths
         }
+        if self._erased_list.exists:  # which grows, so only that it is one of this folder is known
+            is_valid = self._erased_list.is_valid
+            files[ERASED_LIST_FILE] = (
+                self._sealer.authenticate(ERASED_LIST_FILE.encode()) if is_valid else b""
+            )
+        return files
 
 
 def _compare(known: dict[str, bytes], files: dict[str, bytes]) -> Iterator[tuple[str, str]]:

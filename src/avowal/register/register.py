@@ -158,7 +158,7 @@ class Register:
         self.erased_list = ErasedList(database, self.sealer, keys_folder)
         self.erasures = Erasures(database, self.erased_list)
         self.stores = Stores(database, self.sealer)
-        self.known_keys = KnownKeys(database, self.sealer, keys_folder)
+        self.known_keys = KnownKeys(database, self.sealer, keys_folder, self.erased_list)
 
     def close(self) -> None:
         """Sign what is not signed yet, and close the file."""

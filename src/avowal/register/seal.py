@@ -167,7 +167,7 @@ class RegisterSealer:
         if seal.sequence < (published_sequence or 0):
             raise ProofError(
                 "the register is an older copy: changes are missing that were made since",
-                "put back the newest `data/`; or move it away, and give the copy to `avowal restore`, which records that",
+                "put back the newest `data/`; or move it away, and give the copy to `avowal restore`, which records it",
                 code="register-outdated",
             )
 

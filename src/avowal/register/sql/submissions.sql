@@ -76,7 +76,7 @@ SELECT submission_field, ciphertext FROM submission_fields;
 -- name: update_ciphertext
 UPDATE submission_fields SET ciphertext = :ciphertext WHERE submission_field = :submission_field;
 
--- name: select_chosen
+-- name: select_chosen_references
 SELECT reference FROM submissions WHERE reference = :reference OR visitor = :visitor OR form = :form;
 
 -- name: delete_chosen
