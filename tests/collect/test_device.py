@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avowal.collect import device
-from avowal.collect.device import UNNAMED_BOT, DeviceParser, parse_user_agent
+from avowal.collect.bots import UNNAMED_BOT, list_ai_agents, list_programs
+from avowal.collect.device import DeviceParser, parse_user_agent
 from support.agent_names import NAMES_FILE, list_names
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
@@ -39,7 +40,7 @@ def parse_devices(user_agents: list[str | None]) -> list[tuple[object, ...]]:
         ),
         ("curl/8.5.0", (None, None, None, None, None, "curl")),
         ("", (None, None, None, None, None, "unnamed")),
-        ("something-private-nobody-knows", (None, None, None, None, None, None)),
+        ("something-private-nobody-knows", (None, None, None, None, None, "unnamed")),
     ],
 )
 def test_a_user_agent_is_parsed(user_agent: str, expected: tuple[str | None, ...]) -> None:
@@ -100,7 +101,8 @@ def test_names_are_known_ones(before: str, after: str) -> None:
     names = msgspec.json.decode(NAMES_FILE.read_bytes())
     _, browser, browser_version, system, system_version, _, bot = parse_user_agent(before + after)
     assert browser in {None, *names["browsers"]}
-    assert bot in {None, UNNAMED_BOT, *names["browsers"]}
+    own = {*list_programs(), *(agent.name for agent in list_ai_agents())}
+    assert bot in {None, UNNAMED_BOT, *names["browsers"], *names["bots"].values(), *own}
     assert system in {None, *names["operating_systems"]}
     assert len(browser_version or "") <= 6
     assert len(system_version or "") <= 11

@@ -260,7 +260,7 @@ def test_downloads_and_bots_are_counted(site: Site) -> None:
         ("/paper.pdf", 1, 1, 50_000, "2026-01-05T10:04:00")
     ]
     assert [tuple(row.values()) for row in read_table(site, "bots")] == [
-        ("Googlebot", 2, 1, 2, 1, 1050, "2026-01-05T12:01:00")
+        ("Googlebot", "", "", 2, 1, 2, 1, 1050, 0, "2026-01-05T12:01:00")
     ]
 
 

@@ -156,6 +156,11 @@ def print_report(report: ImportReport, console: Console) -> None:
             "cannot be linked to those of earlier requests",
             highlight=False,
         )
+    if counts.requests and counts.bot_requests == counts.requests:
+        console.print(
+            "  every request is a bot's, so there are no views and visits: `avowal report bots` shows them",
+            highlight=False,
+        )
     for file in report.file_reports:
         for sentence in describe_problems(file):
             console.print(f"  {sentence}", style="red", markup=False, highlight=False)

@@ -36,6 +36,10 @@ def _print_status(status: FolderStatus) -> None:
         )
     counts = msgspec.structs.asdict(status.record_counts).items()
     print_line("stored: " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts))
+    if status.record_counts.requests and not status.record_counts.views:
+        print_line(
+            "no stored request is a view: all are by bots, or none is of a page; see `avowal report bots`"
+        )
     for name in status.deficient_processors:
         print_line(f"the contract of processor `{name}` is not sufficient: see `avowal processor list`")
     for name in status.overdue_processors:

@@ -12,11 +12,11 @@ from importlib import resources
 
 import msgspec
 import polars as pl
-from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from ua_parser import Domain
 from ua_parser.loaders import load_lazy_builtins
 from ua_parser.regex import Resolver
 
+from avowal.collect.bots import LISTED_BOT_REGEX, hide_device, is_bot, name_bot, suspicion_regex
 from avowal.collect.bounded_cache import bounded_cache
 from avowal.logs.distinct_values import index_distinct_values
 
@@ -43,12 +43,6 @@ Versions are shortened to what reports need (browser: major; operating system: m
 identify people.
 """
 
-BOT_REGEX = "|".join(f"(?:{crawler['pattern']})" for crawler in CRAWLER_USER_AGENTS_DATA)
-"""The list https://github.com/monperrus/crawler-user-agents of bots as one regular expression."""
-
-UNNAMED_BOT = "unnamed"
-"""The name of a bot without a known name. It may send an empty user agent, as no browser does."""
-
 _VERSION_PART = re.compile(r"[0-9]{1,4}|3\.1|CE|ME|NT(?: 4\.0)?|RT(?: 8)?|Vista|XP")
 """A part of a version: a number too short to tell people apart, or one of those of Windows."""
 
@@ -63,6 +57,8 @@ class KnownNames(msgspec.Struct, frozen=True):
 
     browsers: frozenset[str]
     operating_systems: frozenset[str]
+    bots: dict[str, str]
+    """The name of each pattern of crawler-user-agents that has one."""
 
 
 @cache
@@ -93,8 +89,9 @@ class DeviceParser:
 
 def parse_user_agents(user_agents: pl.Series) -> pl.DataFrame:
     """Parse user agents. Returns one row of `DEVICE_SCHEMA` for each, in the same order."""
-    is_bot = user_agents.str.contains(BOT_REGEX)
-    rows = [_parse_row(text, bot) for text, bot in zip(user_agents, is_bot, strict=True)]
+    is_listed = user_agents.str.contains(LISTED_BOT_REGEX)
+    is_suspect = user_agents.str.contains(suspicion_regex())
+    rows = [_parse_row(*row) for row in zip(user_agents, is_listed, is_suspect, strict=True)]
     return pl.DataFrame(rows, schema=DEVICE_SCHEMA, orient="row")
 
 
@@ -117,19 +114,19 @@ def _parse_one(user_agent: str) -> tuple[str | None, ...]:
     return parse_user_agents(pl.Series("user_agent", [user_agent], dtype=pl.String)).row(0)
 
 
-def _parse_row(text: str, is_bot: bool) -> tuple[str | None, ...]:
-    match = _create_resolver()(text, Domain.ALL)
+def _parse_row(text: str, is_listed: bool, is_suspect: bool) -> tuple[str | None, ...]:
+    match = _create_resolver()(hide_device(text), Domain.ALL)
     browser, system, device = match.user_agent, match.os, match.device
-    family = device.family if device else ""
     names = _load_known_names()
     is_known_browser = browser is not None and browser.family in names.browsers
-    if is_bot or family == "Spider" or not text:
-        bot = browser.family if browser and is_known_browser else UNNAMED_BOT
-        return text, None, None, None, None, None, bot
+    family = browser.family if browser and is_known_browser else None
+    is_spider = device is not None and device.family == "Spider"
+    if is_bot(text, is_listed=is_listed, is_suspect=is_suspect, is_spider=is_spider, browser=family):
+        return text, None, None, None, None, None, name_bot(text, family, names.bots)
     is_known_system = system is not None and system.family in names.operating_systems
     return (
         text,
-        browser.family if browser and is_known_browser else None,
+        family,
         _join_version(browser.major) if browser and is_known_browser else None,
         system.family if system and is_known_system else None,
         _join_version(system.major, system.minor) if system and is_known_system else None,
@@ -145,12 +142,22 @@ def _join_version(major: str | None, minor: str | None = None) -> str | None:
     return f"{major}.{minor}" if minor and minor != "0" and _VERSION_PART.fullmatch(minor) else major
 
 
+_TABLET_MODEL = re.compile(
+    r"\b(?:SM-[TXP]\d|GT-P\d|KF[A-Z]{3,4}\b|Nexus (?:7|9|10)\b)|(?i:\btab\b|\b\w*pad\b|tablet)"
+)
+"""Models of tablets, for user agents that do not say it otherwise."""
+
+_TV_MODEL = re.compile(r"TV|\bAFT[A-Z]|BRAVIA|Chromecast")
+
+
 def find_device_kind(user_agent: str, system: str) -> str | None:
     """Return `desktop`, `phone`, `tablet`, `tv`, or None if the user agent does not say."""
-    if "iPad" in user_agent or "Tablet" in user_agent or (system == "Android" and "Mobile" not in user_agent):
-        return "tv" if "TV" in user_agent else "tablet"
-    if "TV" in user_agent:
+    is_application = user_agent.startswith("Dalvik/")  # which does not say `Mobile`, so its model has to tell
+    if _TV_MODEL.search(user_agent):
         return "tv"
+    is_tablet = bool(_TABLET_MODEL.search(user_agent)) if is_application else "Mobile" not in user_agent
+    if "iPad" in user_agent or "Tablet" in user_agent or (system == "Android" and is_tablet):
+        return "tablet"
     if "Mobi" in user_agent or system in {"iOS", "Android", "Windows Phone", "KaiOS"}:
         return "phone"
     if (

@@ -63,6 +63,8 @@ TABLE_TITLES = {
 """The title of each table of a report."""
 
 COLUMNS = {
+    "ai_operator": Column("AI operator"),
+    "ai_purpose": Column("AI purpose"),
     "bot": Column("Bot"),
     "bounce_rate": Column("Bounce rate", ValueFormat.SHARE),
     "browser": Column("Browser"),
@@ -157,6 +159,9 @@ QUERY_COLUMN_FORMATS = {
 """The formats of columns that a reader's own SQL names, by the ending of the name."""
 
 VALUE_LABELS: Mapping[tuple[str, str], str] = {
+    ("ai_purpose", "training"): "Training",
+    ("ai_purpose", "search"): "Search",
+    ("ai_purpose", "assistant"): "Assistant",
     ("bot", "unnamed"): "Unidentified bot",
     ("event_kind", "download"): "Download",
     ("event_kind", "outbound-link"): "Outbound link",

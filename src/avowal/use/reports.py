@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from avowal.collect.bots import list_ai_agents
 from avowal.errors import InvalidInputError
 from avowal.sql_files import read_sql
 from avowal.use.purpose_sql import count_rows
@@ -177,6 +178,13 @@ FILTER_CATEGORIES = {
 REQUEST_FILTERS = ("status", "method")
 """Filters on single requests, which do not apply to visits and views."""
 
+AI_AGENT_VALUES = {
+    "ai_names": [agent.name for agent in list_ai_agents()],
+    "ai_operators": [agent.operator for agent in list_ai_agents()],
+    "ai_purposes": [agent.purpose for agent in list_ai_agents()],
+}
+"""The agents of AI systems, as the report of bots needs them."""
+
 
 class ReportCompleteness(msgspec.Struct, frozen=True):
     """What a report leaves out, and how much of what it counts was measured."""
@@ -239,6 +247,7 @@ def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRe
         "limit": request.limit,
         "site_hosts": [*_find_site_hosts(report, view), *request.site_hosts],
         "group_visitors_min": group_visitors_min,
+        **AI_AGENT_VALUES,
     }
     with view.open(*needs) as run_query:
         (counts,) = run_query(read_sql("use", "_scope") + read_sql("use", "_completeness"), values).to_dicts()
@@ -318,6 +327,10 @@ def _explain(report: Report, withheld: list[str], completeness: ReportCompletene
         notes.append(
             f"nothing was collected in this period: what is stored is from {completeness.first_time:%Y-%m-%d %H:%M} "
             f"to {completeness.last_time:%Y-%m-%d %H:%M} UTC"
+        )
+    elif 0 < completeness.stored_rows == completeness.bot_requests and not completeness.views:
+        notes.append(
+            "every request in this period is a bot's, so there are no views and visits: `avowal report bots` shows them"
         )
     if completeness.hidden_rows and not withheld:
         notes.append(
