@@ -7,7 +7,8 @@ import pytest
 from avowal.errors import LogFormatError
 from avowal.logs.fields import LOG_FIELDS, REQUEST_SCHEMA
 from avowal.logs.formats import create_parser
-from avowal.logs.pattern import FIELD_MARK, LinePattern, parse_apache_format, parse_nginx_format
+from avowal.logs.pasted_formats import parse_apache_format, parse_nginx_format
+from avowal.logs.pattern import FIELD_MARK, LinePattern
 
 NOON = datetime(2026, 1, 2, 12, 0, 5)  # noqa: DTZ001
 MILLI = NOON.replace(microsecond=678000)
@@ -148,6 +149,6 @@ def test_a_large_batch_keeps_the_order_of_its_lines() -> None:
     remaining = pl.DataFrame({"text": [f"192.0.2.1 - - {STAMP} {REQUEST} 200 12"] * 100_000}).with_row_index(
         "line"
     )
-    raw, remaining = pattern.parse(remaining.with_columns(wrapped=False, reason=pl.lit(None, pl.String)))
+    raw, remaining = pattern.parse(remaining.with_columns(is_wrapped=False, reason=pl.lit(None, pl.String)))
     assert (raw["line"].to_list(), len(remaining)) == (list(range(100_000)), 0)
     assert raw["path"].null_count() == 0

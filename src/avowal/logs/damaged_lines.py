@@ -107,12 +107,16 @@ class DamagedLineStep:
             agent = values.get("user_agent") or ""
             if must_be_complete and values["bytes"] is None:
                 return None
+            if values.get("referrer") == agent == "":
+                values["user_agent"] = None  # as in `LinePattern.parse`
             if '"' in agent.replace('\\"', "") and _OTHER_RECORD.search(agent):
                 values["user_agent"] = None
             return values
-        if must_be_complete or self.format_name != "combined":
+        if self.format_name != "combined":
             return None
-        match = _UNTERMINATED.match(rest)
+        if plain := _LINE_ENDS["common"].match(rest):  # a log can have lines of both formats
+            return dict(plain.groupdict())
+        match = None if must_be_complete else _UNTERMINATED.match(rest)
         return dict(match.groupdict()) if match else None
 
 

@@ -11,7 +11,7 @@ from polars.datatypes import DataType, DataTypeClass
 
 from avowal.logs import request_line
 from avowal.logs.distinct_values import map_distinct_texts
-from avowal.logs.ip_address import normalise_addresses
+from avowal.logs.ip_address import canonicalise_address, normalise_addresses
 from avowal.logs.session_id import remove_from_columns
 
 _COLUMNS: dict[str, DataType | DataTypeClass] = {
@@ -27,6 +27,7 @@ _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "response_time_us": pl.Int64,
     "referrer": pl.String,
     "user_agent": pl.String,
+    "content_type": pl.String,
 }
 REQUEST_SCHEMA = pl.Schema(_COLUMNS)
 """The columns of a parsed request. The terms have not been applied yet: requests exist in memory only.
@@ -34,7 +35,7 @@ REQUEST_SCHEMA = pl.Schema(_COLUMNS)
 `line` is the number of the line in its batch, from 0. `time` is UTC. `path` is as logged, without the query and without
 session parameters; unsafe characters are percent-encoded. `query` has no question mark. Null means that the log
 does not say it. `user_agent` is null if the format has no user agents or the line was cut inside it; it is the empty
-string if the log says that there was none (`-`).
+string if the log says that there was none (`-`). `content_type` is that of the response, without parameters.
 """
 
 RESPONSE_TIME_MAX_US = 24 * 60 * 60 * 1_000_000
@@ -57,6 +58,7 @@ WORD_LIST_REGEX = r'[^ \t",]+(?:, ?[^ \t",]+)*'
 CLF_TIME_REGEX = r"[0-9]{1,2}/[A-Za-z]{3}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
 DATE_REGEX = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 TIME_OF_DAY_REGEX = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+ISO_TIME_REGEX = rf"{DATE_REGEX}[T ]{TIME_OF_DAY_REGEX}(?: ?[Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})?"
 DECIMAL_REGEX = r"[0-9]+(?:\.[0-9]+)?"
 NUMBER_REGEX = rf"(?:\+?{DECIMAL_REGEX}|-(?:{DECIMAL_REGEX})?)"
 """No regex here can match a character in two ways: then the regex engine needs one pass over a line, not three."""
@@ -117,6 +119,11 @@ def _parse_any_time(value: pl.Expr) -> pl.Expr:
     return pl.coalesce(_parse_clf_time(value), _parse_iso_time(value), _parse_epoch_time(value))
 
 
+def _parse_loose_time(value: pl.Expr) -> pl.Expr:
+    spaced = value.str.replace("([0-9])([+-][0-9]{2}:?[0-9]{2})$", "${1} ${2}")
+    return pl.coalesce(_parse_clf_time(spaced), _parse_clf_time_without_zone(value), _parse_iso_time(value))
+
+
 def _parse_count(value: pl.Expr) -> pl.Expr:
     number = value.cast(pl.Int64, strict=False)
     return pl.when(number >= 0).then(number)
@@ -163,37 +170,91 @@ def parse_haproxy_captures(text: str) -> tuple[str | None, str | None, str | Non
     return request_line.parse_host_name(host or ""), referrer, agent
 
 
+_FORWARDED_FOR = re.compile(r'(?i)(?:^|[;,\s])for="?([^";,\s]+)')
+
+
+def parse_forwarded(text: str) -> tuple[str | None]:
+    """Return the first address of a header that proxies add to (`X-Forwarded-For`, or `Forwarded` of RFC 7239).
+
+    >>> [parse_forwarded(text)[0] for text in ("192.0.2.1, 10.0.0.1", 'for="[2001:db8::1]:80";proto=http', "-")]
+    ['192.0.2.1', '[2001:db8::1]:80', None]
+    """
+    if match := _FORWARDED_FOR.search(text):
+        return (match[1],)
+    first = text.partition(",")[0].strip()
+    return (None if first in {"", "-"} else first,)
+
+
+def parse_address_list(text: str) -> tuple[str | None]:
+    """Return the first address of a list without quotes, if all are addresses: else two lines were run together."""
+    addresses = [address.strip() for address in text.split(",")]
+    is_list = all(address in {"-", "unknown"} or canonicalise_address(address) for address in addresses)
+    return (addresses[0] if is_list else None,)
+
+
+API_CONTENT_TYPE = "application/xml"
+"""What S3 answers to requests that are not for an object."""
+
+
+def parse_s3_operation(text: str) -> tuple[str | None]:
+    """Return the type of the response to an operation of S3's, if it is no object: lists, settings and the like."""
+    return (None if text.endswith(("GET.OBJECT", "HEAD.OBJECT")) else API_CONTENT_TYPE,)
+
+
+def parse_content_type(text: str) -> tuple[str | None]:
+    """Return a media type in lower case and without its parameters, or None if there is none."""
+    media_type = text.partition(";")[0].strip().lower()
+    return (media_type if "/" in media_type else None,)
+
+
+def parse_second_word(text: str) -> tuple[str | None]:
+    """Return the host that stands where the common format has the identity, or None if it is none."""
+    return (request_line.parse_server_name(text) if _HOST.fullmatch(text) else None,)
+
+
 def _duration_field(unit_us: float) -> LogField:
     return LogField(NUMBER_REGEX, ("response_time_us",), partial(_parse_duration, unit_us=unit_us))
 
 
 LOG_FIELDS: dict[str, LogField] = {
-    "": LogField(ANY_TEXT),  # this field and the next five fill no column
+    "": LogField(ANY_TEXT),  # this field and the next seven fill no column
     "any_text": LogField(ANY_TEXT),
     "value_list": LogField(r'[^ \t",]+(?:(?:,| :) [^ \t",]+)*'),
     "question_mark": LogField(r"\??"),
+    "label": LogField(r'[^ \t"\[\]/]*'),
     "port": LogField("[0-9]+"),
-    "operation": LogField(r"(?:REST|SOAP|WEBSITE)\.[^\s\"]+"),
+    "operation": LogField(
+        r"(?:REST|SOAP|WEBSITE)\.[^\s\"]+", ("content_type",), convert_text=parse_s3_operation
+    ),
+    "undotted": LogField(r'(?:""|[^ \t".>]*)'),
     "timers": LogField(r"-?[0-9]+/-?[0-9]+/-?[0-9]+/-?[0-9]+/"),
     "address": LogField(WORD_REGEX, ("address",), _convert_text),
     "ip": LogField(
         r"(?:[0-9]{1,3}\.[0-9.]+|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.%]+\]?)", ("address",), _convert_text
     ),
-    "forwarded": LogField(WORD_LIST_REGEX, ("address",), _convert_text),
+    "forwarded": LogField(WORD_LIST_REGEX, ("address",), convert_text=parse_forwarded),
+    "address_list": LogField(
+        r'[^ \t",\[]+(?:, *[^ \t",\[]+)+', ("address",), convert_text=parse_address_list
+    ),
+    "peer": LogField(r'[^ \t"]+', ("address",), _convert_text),
     "time": LogField(CLF_TIME_REGEX + r" [+-][0-9]{4}", ("time",), _parse_clf_time),
     "time_without_zone": LogField(CLF_TIME_REGEX, ("time",), _parse_clf_time_without_zone),
-    "time_iso": LogField(
-        rf"{DATE_REGEX}[T ]{TIME_OF_DAY_REGEX}(?: ?[Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})?",
-        ("time",),
-        _parse_iso_time,
-    ),
+    "time_iso": LogField(ISO_TIME_REGEX, ("time",), _parse_iso_time),
     "time_epoch": LogField(r"[0-9]{9,19}(?:\.[0-9]+)?", ("time",), _parse_epoch_time),
     "time_any": LogField(ANY_TEXT, ("time",), _parse_any_time),
+    "time_loose": LogField(
+        rf"(?:{CLF_TIME_REGEX}(?: ?[+-][0-9]{{2}}:?[0-9]{{2}})?|{ISO_TIME_REGEX})",
+        ("time",),
+        _parse_loose_time,
+    ),
     "request": LogField(
         ANY_TEXT, request_line.RequestTarget._fields, convert_text=request_line.parse_request_line
     ),
     "target": LogField(
         WORD_REGEX, request_line.RequestTarget._fields, convert_text=request_line.parse_target
+    ),
+    "piped_target": LogField(
+        r'[^ \t"|]+', request_line.RequestTarget._fields, convert_text=request_line.parse_target
     ),
     "schemeless": LogField(
         WORD_REGEX, request_line.RequestTarget._fields, convert_text=request_line.parse_schemeless_target
@@ -223,12 +284,13 @@ LOG_FIELDS: dict[str, LogField] = {
         r"[A-Za-z0-9.:\[\]_-]+", ("host",), convert_text=lambda text: [request_line.parse_server_name(text)]
     ),
     "host": LogField(r'[^ \t"/]+', ("host",), convert_text=lambda text: [request_line.parse_host_name(text)]),
-    "status": LogField("(?:[0-9]{3}|-1?)", ("status",), _parse_status),
+    "dotted": LogField(r'[^ \t".]*\.[^ \t"]*', ("host",), convert_text=parse_second_word),
+    "status": LogField("(?:[1-9][0-9]{2}|-1?|0(?:[0-9]{2})?)", ("status",), _parse_status),
     "bytes": LogField(r"(?:\+?[0-9]+|-)", ("bytes",), _parse_count),
-    "seconds": _duration_field(1e6),
-    "milliseconds": _duration_field(1e3),
-    "microseconds": _duration_field(1),
     "nanoseconds": _duration_field(1e-3),
+    "microseconds": _duration_field(1),
+    "milliseconds": _duration_field(1e3),
+    "seconds": _duration_field(1e6),
     "sum_of_seconds": LogField(
         rf"{NUMBER_REGEX} {NUMBER_REGEX} {NUMBER_REGEX}", ("response_time_us",), _parse_duration_sum
     ),
@@ -237,6 +299,7 @@ LOG_FIELDS: dict[str, LogField] = {
     ),
     "referrer": LogField(ANY_TEXT, ("referrer",), _convert_text),
     "user_agent": LogField(ANY_TEXT, ("user_agent",), _convert_user_agent),
+    "content_type": LogField(ANY_TEXT, ("content_type",), convert_text=parse_content_type),
 }
 """The fields by name. If several fields fill the same column, the first that is not null is used."""
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from typing import Protocol
 
 import msgspec
@@ -15,17 +15,12 @@ from avowal.logs import json_lines
 from avowal.logs.damaged_lines import DamagedLineStep
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.logs.fields import DATE_REGEX, REQUEST_SCHEMA, TIME_OF_DAY_REGEX, parse_fields
-from avowal.logs.json_lines import JsonLinesStep
-from avowal.logs.pattern import (
-    EXTRA_FIELD_REGEX,
-    FIELD_MARK,
-    AlternativePatterns,
-    LinePattern,
-    mark_fields,
-    parse_apache_format,
-    parse_nginx_format,
-)
+from avowal.logs.json_keys import COMMON_KEYS
+from avowal.logs.json_lines import JsonLinesStep, describe_missing_keys
+from avowal.logs.pasted_formats import parse_pasted_format
+from avowal.logs.pattern import EXTRA_FIELD_REGEX, FIELD_MARK, AlternativePatterns, LinePattern, mark_fields
 from avowal.logs.w3c import CLOUDFRONT_FIELD, W3cHeader, W3cStep
+from avowal.logs.wrappers import WRAPPERS_MAX, remove_one_wrapper, unwrap_lines
 
 SAMPLE_LINES_MAX = 400
 """How many lines of a log are used to detect its format."""
@@ -54,7 +49,7 @@ class ParseStep(Protocol):
     """One way to parse lines. It is tried on the lines that the steps before it could not parse."""
 
     def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Parse what can be parsed of a frame of `line`, `text`, `has_syslog_prefix` and `reason`.
+        """Parse what can be parsed of a frame of `line`, `text`, `is_wrapped` and `reason`.
 
         Returns the texts of fields of the parsed lines, and the remaining lines, some of them with a reason.
         """
@@ -72,9 +67,32 @@ class LogParser:
     """The format, as `create_parser` accepts it."""
     steps: tuple[ParseStep, ...]
 
+    is_pasted: bool = False
+    """Whether the format was pasted: then lines are parsed as they are first, as they may begin like a wrapper."""
+
     def parse(self, lines: pl.Series) -> ParseResult:
         """Parse a batch of lines (String) that follow those of the batch before. Raises nothing."""
-        remaining, parsed = prepare_lines(lines), []
+        if not self.is_pasted:
+            return self.parse_numbered(number_lines(clean_lines(lines)))
+        remaining = pl.DataFrame(
+            [clean_lines(lines), pl.Series("is_wrapped", [False]).new_from_index(0, len(lines))]
+        )
+        remaining = remaining.with_row_index("line").with_columns(reason=pl.lit(None, pl.String))
+        parsed = []
+        for _ in range(WRAPPERS_MAX):
+            texts, remaining = self.steps[0].parse(remaining)
+            parsed += [] if texts.is_empty() else [texts]
+            unwrapped, found = remove_one_wrapper(remaining["text"])
+            if not found.any():
+                break
+            remaining = remaining.with_columns(
+                unwrapped, is_wrapped=pl.col("is_wrapped") | found, reason=pl.lit(None, pl.String)
+            )
+        return self.parse_numbered(remaining, parsed)
+
+    def parse_numbered(self, remaining: pl.DataFrame, parsed: Sequence[pl.DataFrame] = ()) -> ParseResult:
+        """Parse lines of `number_lines`. `parsed` has the texts of fields that were parsed before."""
+        parsed = [*parsed]
         for step in self.steps:
             if remaining.is_empty():
                 break
@@ -110,7 +128,7 @@ class LogParser:
 def _reason_expression() -> pl.Expr:
     text = pl.col("text")
     is_other_record = text.str.contains("|".join(NON_REQUEST_REGEXES)) | (
-        pl.col("has_syslog_prefix") & ~text.str.contains(REQUEST_REGEX)
+        pl.col("is_wrapped") & ~text.str.contains(REQUEST_REGEX)
     )
     cases = {
         DropReason.BLANK: ~text.str.contains(r"\S"),
@@ -121,15 +139,9 @@ def _reason_expression() -> pl.Expr:
     return pl.coalesce(*reasons, "reason", pl.lit(DropReason.MALFORMED.value)).alias("reason")
 
 
-SYSLOG_PREFIX_REGEX = (
-    r"^(?:<[0-9]{1,3}>1 (?:\S+ ){5}(?:-|(?:\[(?:[^\]\\]|\\.)*\])+) ?\x{FEFF}?"  # RFC 5424
-    r"|(?:<[0-9]{1,3}>)?(?:[A-Z][a-z]{2} [ 0-9][0-9] (?:[0-9]{4} )?[0-9:]{8} TAG?"  # RFC 3164
-    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}T\S+ TAG))"  # rsyslog
-).replace("TAG", r"(?:(?:\S+ )?[^\s:\[\]]+(?:\[[0-9]*\])?:(?: |$))")
-"""The text that syslog writes before a message."""
-
 REQUEST_REGEX = (
     rf'HTTP/[0-9]|"[A-Z]+ |\[[0-9]{{1,2}}/[A-Z][a-z]{{2}}/[0-9]|^\{{|^{DATE_REGEX}[ \t]+{TIME_OF_DAY_REGEX}'
+    r"|^[A-Z-]+\|[0-9]{3}\|[0-9]{13}\|"
 )
 """A regex that matches messages about a request, and no others."""
 
@@ -141,19 +153,24 @@ NON_REQUEST_REGEXES = (
     r"^\S+:[0-9]+ \[[^\]]+\] \S+ \S+ (?:-?[0-9]+/){2}\+?[0-9]+ \+?[0-9]+ [A-Za-z-]{2} ",  # HAProxy's TCP log
     r"\] \S+ \S+ \S+ (?:S3|BATCH)\.",  # what S3 does without a request
     r"^\S+(?: \S+)? \S+ \[[0-9]+\][A-Za-z]+ ",  # FTP, in W3C extended
+    r'^\[[^\]]+\] "- - -" ',  # a connection of Envoy's that was not HTTP
+    "^-- .* --$",  # journald's
 )
 """Regexes of complete lines that are not about a request."""
 
 
-def prepare_lines(lines: pl.Series) -> pl.DataFrame:
-    """Add line numbers, and remove the prefixes of syslog."""
+def clean_lines(lines: pl.Series) -> pl.Series:
+    """Return lines without blanks at their ends, and without a byte order mark."""
     texts = lines.alias("text").fill_null("").str.strip_chars_end("\r\n ")
     if len(texts) and texts[0].startswith("\ufeff"):
         texts[0] = texts[0][1:]
-    has_prefix = texts.str.contains(SYSLOG_PREFIX_REGEX).alias("has_syslog_prefix")
-    if has_prefix.any():
-        texts = texts.str.replace(SYSLOG_PREFIX_REGEX, "")
-    numbered = pl.DataFrame([texts, has_prefix]).with_row_index("line")
+    return texts
+
+
+def number_lines(texts: pl.Series) -> pl.DataFrame:
+    """Return a frame of the lines without what other programs wrote around them, and their numbers."""
+    unwrapped, is_wrapped = unwrap_lines(texts)
+    numbered = pl.DataFrame([unwrapped, is_wrapped.alias("is_wrapped")]).with_row_index("line")
     return numbered.with_columns(reason=pl.lit(None, pl.String))
 
 
@@ -163,6 +180,8 @@ class LogFormat:
 
     description: str
     create_steps: Callable[[], tuple[ParseStep, ...]]
+    needs_user_agent: bool = False
+    """Whether a log has this format only if some line has a user agent."""
 
 
 _CLF = '<address> <> <> [<time>] "<request>" <status> <bytes>'
@@ -176,6 +195,25 @@ _HAPROXY = (
     "<address>:<port> [<time_without_zone>] <> <> <timers><milliseconds> <status> <bytes>"
     ' <> <> <> <> <> <captures>"<request_hashed>"'
 )
+_ENVOY = '[<time_iso>] "<request>" <status> '
+_ENVOY_END = '<> <bytes> <milliseconds> <> "<forwarded>" "<user_agent>" "<>" "<host>" "<>"'
+_ISTIO_DETAILS = '<> <> <> "<>"', '<> <> "<>"', '<> "<>" "<>"', '<> "<>"'
+_PROXY_MANAGER = '- <method> <> <host> "<target>" [Client <address>] [Length <bytes>] [Gzip <>]'
+_PROXY_MANAGER_END = ' "<user_agent>" "<referrer>"'
+_BUNNY = "<>|<status>|<time_epoch>|<bytes>|<>|<ip>|<referrer>|<piped_target>|<>|<user_agent>|<>|<>"
+
+_CLF_STARTS = (
+    "<address> <undotted> <> ",
+    "<name>:<port> <address> <> <> ",
+    "<server> <ip> <> <> ",
+    "<address> <dotted> <> ",  # lighttpd and OVH: the host
+    "<address_list> <> <> ",
+    "<server> <address_list> <> <> ",
+    "<address> - [<label>] - <> ",  # ingress-nginx before 2020
+)
+"""What stands before the time in formats that are like the common one. A line has one of them at most."""
+
+_ANY_EXTRAS = f"{EXTRA_FIELD_REGEX}*"
 
 
 def _create_pattern_steps(*templates: str) -> tuple[ParseStep, ...]:
@@ -185,26 +223,83 @@ def _create_pattern_steps(*templates: str) -> tuple[ParseStep, ...]:
     )
 
 
-def _create_clf_steps(
-    name: str, after_common: str, extras: str = f"{EXTRA_FIELD_REGEX}*"
-) -> tuple[ParseStep, ...]:
-    """Return the steps of a format that starts like the common format, also with a virtual host before it."""
-    lines = _CLF, f"<name>:<port> {_CLF}", f"<server> {_CLF.replace('<address>', '<ip>')}"
+def _create_alternatives(
+    after_time: str, extras: str, time: str = "[<time>] ", *, loose_blanks: bool = False
+) -> AlternativePatterns:
+    """Return patterns for everything that can stand before the time of a line like the common format's."""
+    lines = [start + time + after_time for start in _CLF_STARTS]
+    if "<user_agent>" in after_time:
+        lines.append(f"<server> <ip> <> <> {time}(<> s) {after_time}")  # Gandi
     return AlternativePatterns(
-        tuple(LinePattern.from_template(mark_fields(line + after_common), extras) for line in lines)
-    ), DamagedLineStep(name)
+        tuple(
+            LinePattern.from_template(mark_fields(line), extras, loose_blanks=loose_blanks) for line in lines
+        )
+    )
+
+
+@cache
+def _create_clf_patterns() -> tuple[ParseStep, ...]:
+    """Return the steps that both `common` and `combined` have, as one log can have lines of both."""
+    common = '"<request>" <status> <bytes>'
+    loose_time = "[<time_loose>] "
+    return (
+        _create_alternatives(common + _USER_AGENT, _ANY_EXTRAS),
+        _create_alternatives(common, _ANY_EXTRAS),
+        _create_alternatives(common + _USER_AGENT, _ANY_EXTRAS, loose_time, loose_blanks=True),
+        _create_alternatives(common, _ANY_EXTRAS, loose_time, loose_blanks=True),
+    )
+
+
+def _create_traefik_steps() -> tuple[ParseStep, ...]:
+    after_time = f'"<request>" <status> <bytes>{_USER_AGENT} <> "<>" "<>" <milliseconds>ms'
+    return _create_alternatives(after_time, ""), DamagedLineStep("traefik")
+
+
+def _create_ingress_steps() -> tuple[ParseStep, ...]:
+    after_time = f'"<request>" <status> <bytes>{_USER_AGENT} <port> <seconds> [<label>]'
+    return (_create_alternatives(after_time, _ANY_EXTRAS),)
+
+
+def _create_envoy_steps() -> tuple[ParseStep, ...]:
+    istio = [f"{_ENVOY}{details} {_ENVOY_END} <> <> <> <peer> <> <>" for details in (*_ISTIO_DETAILS, "<>")]
+    envoy = [f"{_ENVOY}{details} {_ENVOY_END}" for details in (*_ISTIO_DETAILS, "<>")]
+    return (*_create_pattern_steps(*istio), *_create_pattern_steps(*envoy))
+
+
+@dataclass(frozen=True)
+class GetStep:
+    """Parses lines of a format that names no method: content delivery networks log what they delivered."""
+
+    step: ParseStep
+
+    def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Parse lines, with GET as their method."""
+        texts, remaining = self.step.parse(lines)
+        return texts.with_columns(method=pl.lit("GET")), remaining
 
 
 FORMATS: dict[str, LogFormat] = {
     "traefik": LogFormat(
-        "Traefik's CLF: the combined format, then a count, router, server and duration",
-        partial(_create_clf_steps, "traefik", f'{_USER_AGENT} <> "<>" "<>" <milliseconds>ms', extras=""),
+        "Traefik's CLF: the combined format, then a count, router, server and duration", _create_traefik_steps
     ),
+    "ingress-nginx": LogFormat(
+        "ingress-nginx: the combined format, then length, duration and upstreams", _create_ingress_steps
+    ),
+    "nginx-proxy-manager": LogFormat(
+        "Nginx Proxy Manager",
+        partial(
+            _create_pattern_steps,
+            f"[<time>] <> <value_list> <status> {_PROXY_MANAGER} [Sent-to <>]{_PROXY_MANAGER_END}",
+            f"[<time>] <status> {_PROXY_MANAGER}{_PROXY_MANAGER_END}",
+        ),
+    ),
+    "envoy": LogFormat("Envoy's and Istio's text", _create_envoy_steps),
+    "bunny": LogFormat("Bunny CDN", lambda: tuple(GetStep(step) for step in _create_pattern_steps(_BUNNY))),
     "traefik-json": LogFormat("Traefik's JSON", lambda: (JsonLinesStep(json_lines.TRAEFIK_KEYS),)),
     "caddy-json": LogFormat("Caddy's JSON", lambda: (JsonLinesStep(json_lines.CADDY_KEYS),)),
     "nginx-json": LogFormat(
         "a JSON object on each line, whose keys are nginx variables, Elastic Common Schema or the like",
-        lambda: (JsonLinesStep(json_lines.COMMON_KEYS),),
+        lambda: (JsonLinesStep(COMMON_KEYS, is_exact=False),),
     ),
     "cloudfront": LogFormat("Amazon CloudFront's standard log", lambda: (W3cStep(CLOUDFRONT_FIELD),)),
     "w3c": LogFormat("W3C extended, of IIS and others, with `#Fields` directives", lambda: (W3cStep(),)),
@@ -222,10 +317,13 @@ FORMATS: dict[str, LogFormat] = {
         "HAProxy's HTTP log, with or without captured headers", partial(_create_pattern_steps, _HAPROXY)
     ),
     "combined": LogFormat(
-        "Apache's and nginx's combined format", partial(_create_clf_steps, "combined", _USER_AGENT)
+        "Apache's and nginx's combined format",
+        lambda: (*_create_clf_patterns(), DamagedLineStep("combined")),
+        needs_user_agent=True,
     ),
     "common": LogFormat(
-        "the Common Log Format, without referrer and user agent", partial(_create_clf_steps, "common", "")
+        "the Common Log Format, without referrer and user agent",
+        lambda: (*_create_clf_patterns(), DamagedLineStep("combined")),
     ),
 }
 """The named formats. A more specific format precedes those that also parse its lines."""
@@ -246,15 +344,15 @@ def create_parser(log_format: str) -> LogParser:
             else f"use one of {', '.join(FORMATS)}, or paste a LogFormat or log_format"
         )
         raise LogFormatError(f"unknown log format `{log_format}`", hint, code="unknown-log-format")
-    is_nginx = re.search(r"\$[{\w]", log_format)
-    template = parse_nginx_format(log_format) if is_nginx else parse_apache_format(log_format)
-    if template.lstrip().startswith("{"):
-        return LogParser(log_format, (JsonLinesStep.from_template(template),))
+    template = parse_pasted_format(log_format)
+    if template.startswith("{"):
+        return LogParser(log_format, (JsonLinesStep.from_template(template),), is_pasted=True)
     pattern = LinePattern.from_template(template)
     common, combined = mark_fields(_CLF), mark_fields(_CLF + _USER_AGENT)
     plain = template.replace(" - ", f" {FIELD_MARK}{FIELD_MARK} ", 1)
     similar_format = "combined" if plain.startswith(combined) else "common" if plain == common else ""
-    return LogParser(log_format, (pattern, DamagedLineStep(similar_format)) if similar_format else (pattern,))
+    steps = (pattern, DamagedLineStep(similar_format)) if similar_format else (pattern,)
+    return LogParser(log_format, steps, is_pasted=True)
 
 
 @dataclass(frozen=True)
@@ -271,29 +369,52 @@ class FormatDetection:
 
 def detect_format(sample: Sequence[str]) -> FormatDetection:
     """Detect the format of a log from its first lines. Raises FormatDetectionError if no format matches enough."""
-    lines = pl.Series(sample[:SAMPLE_LINES_MAX], dtype=pl.String)
-    counts = {name: _count_matches(log_format, lines) for name, log_format in FORMATS.items()}
-    most = max(matched for matched, _ in counts.values())
-    name = next(name for name, (matched, _) in counts.items() if matched >= most * (1 - TIE_MARGIN))
-    matched, sampled = counts[name]
-    if not sampled and lines.str.contains("(?i)^#Fields:").any():
-        name = "cloudfront" if lines.str.contains(CLOUDFRONT_FIELD, literal=True).any() else "w3c"
-        return FormatDetection(create_parser(name), 1.0, 0, 0)
+    lines = clean_lines(pl.Series(sample[:SAMPLE_LINES_MAX], dtype=pl.String))
+    numbered = number_lines(lines)
+    for is_strict in (True, False):  # damaged lines are read, too, if not enough others are
+        counts = {
+            name: _count_matches(log_format, numbered, is_strict) for name, log_format in FORMATS.items()
+        }
+        most = max(matched for matched, _ in counts.values())
+        name = next(name for name, (matched, _) in counts.items() if matched >= most * (1 - TIE_MARGIN))
+        matched, sampled = counts[name]
+        if not sampled and lines.str.contains("(?i)^#Fields:").any():
+            name = "cloudfront" if lines.str.contains(CLOUDFRONT_FIELD, literal=True).any() else "w3c"
+            return FormatDetection(create_parser(name), 1.0, 0, 0)
+        if matched and matched >= sampled * CONFIDENCE_MIN:
+            return FormatDetection(create_parser(name), matched / sampled, matched, sampled)
+    raise _describe_failure(
+        numbered, {name: matched for name, (matched, _) in counts.items() if matched}, sampled
+    )
+
+
+def _describe_failure(lines: pl.DataFrame, matched: dict[str, int], sampled: int) -> FormatDetectionError:
+    """Return the error of a log whose format was not detected. It says which formats read some of its lines."""
     hint = "name the format, or paste its LogFormat or log_format"
-    if not sampled:
-        raise FormatDetectionError("the log has no request yet, so its format cannot be detected", hint)
-    if not matched:
-        raise FormatDetectionError(f"no known format matches any of the first {sampled} lines", hint)
-    if matched < sampled * CONFIDENCE_MIN:
-        raise FormatDetectionError(
-            f"the best format, `{name}`, matches only {matched} of the first {sampled} lines", hint
+    if lines["text"].str.contains(r"^\s*\{").any() and not matched:
+        return FormatDetectionError(
+            "the log is JSON, but no object in it is a request", describe_missing_keys(lines["text"])
         )
-    return FormatDetection(create_parser(name), matched / sampled, matched, sampled)
+    if not sampled:
+        return FormatDetectionError("the log has no request yet, so its format cannot be detected", hint)
+    if not matched:
+        return FormatDetectionError(f"no known format matches any of the first {sampled} lines", hint)
+    best = max(matched, key=lambda name: matched[name])
+    others = ", ".join(f"`--format {name}`" for name in sorted(matched, key=lambda name: -matched[name]))
+    return FormatDetectionError(
+        f"the best format, `{best}`, matches only {matched[best]} of the first {sampled} lines",
+        f"{hint}; {others} would read some of the lines",
+    )
 
 
-def _count_matches(log_format: LogFormat, lines: pl.Series) -> tuple[int, int]:
-    """Return how many lines the strict steps parse, and how many lines they should parse."""
-    steps = tuple(step for step in log_format.create_steps() if not isinstance(step, DamagedLineStep))
-    result = LogParser("", steps).parse(lines)
+def _count_matches(log_format: LogFormat, lines: pl.DataFrame, is_strict: bool) -> tuple[int, int]:
+    """Return how many lines a format parses, and how many it should; if strictly, without those that are damaged."""
+    steps = tuple(
+        step for step in log_format.create_steps() if not (is_strict and isinstance(step, DamagedLineStep))
+    )
+    result = LogParser("", steps).parse_numbered(lines)
     dropped = [reason.value for reason in DropReason if reason.outcome is LineOutcome.DROPPED]
-    return len(result.requests), len(lines) - len(result.drops.filter(pl.col("reason").is_in(dropped)))
+    sampled = len(lines) - len(result.drops.filter(pl.col("reason").is_in(dropped)))
+    if log_format.needs_user_agent and not result.requests["user_agent"].count():
+        return 0, sampled
+    return len(result.requests), sampled

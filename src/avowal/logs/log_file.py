@@ -1,4 +1,4 @@
-"""Read log files as blocks of whole lines, also if they are compressed, in UTF-16, unfinished or damaged."""
+"""Read log files as blocks of whole lines, also if they are compressed, in UTF-16, in JSON or damaged."""
 
 import bz2
 import codecs
@@ -17,6 +17,7 @@ import polars as pl
 import zstandard
 
 from avowal.errors import InvalidInputError, LogSourceError
+from avowal.logs.json_documents import ByteStream, open_documents
 
 BLOCK_BYTES = 16 * 1024 * 1024
 """The largest block of a log in memory, in bytes."""
@@ -26,15 +27,10 @@ LINE_BYTES_MAX = 64 * 1024
 
 READ_BYTES = 1024 * 1024
 
+JSON_HEAD_BYTES = 16 * 1024
+"""How many first bytes of a log show whether it is a JSON document."""
+
 STANDARD_INPUT = Path("-")
-
-
-class ByteStream(Protocol):
-    """The method that decompressors and files have in common."""
-
-    def read1(self, size: int, /) -> bytes:
-        """Return up to `size` bytes that are available now, or no bytes at the end."""
-        ...
 
 
 @dataclass
@@ -84,8 +80,9 @@ class LogFile:
 
     def peek(self, size: int) -> bytes:
         """Return the bytes that `read` will return next, without consuming them."""
-        self.lookahead = self.read(size)
-        return self.lookahead
+        ahead = self.read(size)
+        self.lookahead = ahead + self.lookahead
+        return ahead
 
     def position(self) -> int:
         """Return how many bytes of the file on disk were read, before decompression."""
@@ -144,7 +141,7 @@ def open_log(path: Path) -> LogFile:
     buffered = io.BufferedReader(raw, READ_BYTES) if isinstance(raw, io.RawIOBase) else raw
     stream = _decompress(buffered, exit_stack)
     log = LogFile("standard input" if path == STANDARD_INPUT else str(path), stream, buffered, exit_stack)
-    return _decode(log)
+    return _open_documents(_decode(log))
 
 
 def _decompress(raw: BinaryIO, exit_stack: contextlib.ExitStack) -> ByteStream:
@@ -206,6 +203,19 @@ def _decode(log: LogFile) -> LogFile:
         ahead = decoder.decode(head).encode()
         return replace(log, stream=_TranscodedStream(log.stream, decoder), lookahead=ahead)
     return log
+
+
+def _open_documents(log: LogFile) -> LogFile:
+    """Read the records of JSON documents as lines."""
+    if not log.peek(JSON_BEGINNING_BYTES).lstrip().startswith((b"{", b"[")):
+        return log
+    if documents := open_documents(log.stream, log.peek(JSON_HEAD_BYTES)):
+        return replace(log, stream=documents, lookahead=b"")
+    return log
+
+
+JSON_BEGINNING_BYTES = 64
+"""How many first bytes of a log show whether it may be JSON: there can be blanks before the first bracket."""
 
 
 class KeyedDigest(Protocol):

@@ -7,7 +7,6 @@ a time can be followed by its strftime format (`time=%Y-%m-%d %H:%M`), in the le
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Self
 
 import polars as pl
@@ -26,8 +25,13 @@ PATTERN_SAMPLE_LINES = 100
 """How many lines of a batch decide which pattern is tried first."""
 
 QUOTED_TEXT_REGEX = r'(?:[^"\\]|\\.)*'
-EXTRA_FIELD_REGEX = rf'(?: +(?:"{QUOTED_TEXT_REGEX}"|[^ \t"\[]+))'
-"""An extra field at the end of a line, quoted or not. It contains no `[`, which starts the time of another record."""
+EXTRA_FIELD_REGEX = (
+    rf'(?:[ \t]+(?:"{QUOTED_TEXT_REGEX}"|[^ \t"\[]+(?:"{QUOTED_TEXT_REGEX}")?|\[[^\]\["/T \t]*\][^ \t"\[]*))'
+)
+"""An extra field at the end of a line, in quotes (also `name="…"`), in brackets or bare.
+
+In brackets is nothing that could be the time of another record: neither `/` nor `T`.
+"""
 
 _FIELDS_WITH_SPACES = {"any_text", "request", "user_agent"}
 _STRFTIME_REGEXES = {
@@ -73,7 +77,7 @@ class TemplateField:
         """The regex of the field's values."""
         field = LOG_FIELDS[self.name]
         if self.time_format:
-            return _build_time_regex(self.time_format)
+            return build_time_regex(self.time_format)
         if self.is_quoted and field.accepts_any_text:
             return QUOTED_TEXT_REGEX
         if field.regex != ANY_TEXT:
@@ -81,6 +85,14 @@ class TemplateField:
         if self.after not in {"", " "}:
             return f"[^{pl.escape_regex(self.after)}]*"
         return '[^"]*?' if self.name in _FIELDS_WITH_SPACES else r'(?:""|[^ \t"]*)'
+
+
+BETTER_FIELDS = {
+    "forwarded": frozenset({"address"}),
+    "seconds": frozenset({"milliseconds", "microseconds"}),
+    "milliseconds": frozenset({"microseconds"}),
+}
+"""Fields that are read instead of another one: an address that nobody can make up, and a finer unit."""
 
 
 @dataclass(frozen=True)
@@ -100,25 +112,34 @@ class LinePattern:
     """Whether a value without quotes could extend into another record, so that the times of a line are counted."""
 
     @classmethod
-    def from_template(cls, template: str, extras: str = "") -> Self:
-        """Compile a template. `extras` is a regex of further fields at the end of a line."""
+    def from_template(cls, template: str, extras: str = "", *, loose_blanks: bool = False) -> Self:
+        """Compile a template. `extras` is a regex of further fields at the end of a line.
+
+        With `loose_blanks`, several blanks or tabs can stand where the template has one blank.
+        """
         parts = template.split(FIELD_MARK)
         literals, names = parts[::2], [part.partition("=") for part in parts[1::2]]
         fields = [
             TemplateField(name, time_format, literals[i][-1:], literals[i + 1][:1])
             for i, (name, _, time_format) in enumerate(names)
         ]
+        names_of_fields = {field.name for field in fields}
+
+        def escape(literal: str) -> str:
+            escaped: str = pl.escape_regex(literal)
+            return escaped.replace(" ", r"[ \t]+") if loose_blanks else escaped
+
         filled: set[tuple[str, ...]] = set()
-        general = plain = "^" + pl.escape_regex(literals[0])
+        general = plain = "^" + escape(literals[0])
         for field, literal in zip(fields, literals[1:], strict=True):
             columns = LOG_FIELDS[field.name].columns
-            is_trusted = field.name != "forwarded" or not any(other.name == "address" for other in fields)
-            is_read = columns and columns not in filled and is_trusted
+            is_read = columns and (columns not in filled or field.name == "peer")
+            is_read = is_read and not (BETTER_FIELDS.get(field.name, frozenset()) & names_of_fields)
             filled |= {columns} if is_read else set()
             group = f"({f'?P<{field.name}>' if is_read else '?:'}{field.regex})"
-            general += group + pl.escape_regex(literal)
+            general += group + escape(literal)
             plain += PLAIN_REQUEST_LINE_REGEX if is_read and field.is_request_line else group
-            plain += pl.escape_regex(literal)
+            plain += escape(literal)
         has_one_regex = plain == general or filled & {("method",), ("path",), ("query",)}
         times = [field for field in fields if LOG_FIELDS[field.name].columns == ("time",)]
         return cls(
@@ -142,6 +163,10 @@ class LinePattern:
             parsed.append(groups.with_columns(lines["line"]).filter(is_match))
             lines = lines.filter(~is_match)
         texts = pl.concat(parsed, how="diagonal")
+        if {"referrer", "user_agent"} <= set(texts.columns):
+            # HAProxy's `option httplog clf` writes `"" ""`, whatever was sent: neither was logged
+            is_logged = (pl.col("referrer") != "") | (pl.col("user_agent") != "")
+            texts = texts.with_columns(user_agent=pl.when(is_logged).then("user_agent"))
         if self.time_format:
             texts = texts.with_columns(parse_utc(pl.col("time"), self.time_format).dt.strftime("%FT%T%.6f"))
             texts = texts.rename({"time": "time_iso"})
@@ -159,10 +184,11 @@ class AlternativePatterns:
         """Parse the lines that match. The pattern that matches most of the first lines is tried first."""
         sample = lines["text"].head(PATTERN_SAMPLE_LINES)
         in_order = sorted(self.patterns, key=lambda pattern: -sample.str.contains(pattern.regexes[-1]).sum())
-        parsed = []
+        parsed: list[pl.DataFrame] = []
         for pattern in in_order:
-            texts, lines = pattern.parse(lines)
-            parsed.append(texts)
+            if not parsed or len(lines):
+                texts, lines = pattern.parse(lines)
+                parsed.append(texts)
         return pl.concat(parsed, how="diagonal"), lines
 
 
@@ -184,165 +210,7 @@ def mark_fields(text: str) -> str:
     return re.sub("<([^>]*)>", rf"{FIELD_MARK}\1{FIELD_MARK}", text)
 
 
-APACHE_DIRECTIVES = {
-    **dict.fromkeys("AfHIklLnopPRSuXCex", ""),
-    **dict.fromkeys("ah", "address"),
-    **dict.fromkeys("bBO", "bytes"),
-    **dict.fromkeys("vV", "host"),
-    "D": "microseconds",
-    "m": "method",
-    "q": "raw_query",
-    "r": "request",
-    "s": "status",
-    "U": "raw_path",
-}
-APACHE_HEADERS = {
-    "user-agent": "user_agent",
-    "referer": "referrer",
-    "host": "host",
-    "x-forwarded-for": "forwarded",
-    "x-real-ip": "forwarded",
-    "cf-connecting-ip": "forwarded",
-}
-APACHE_TIME_FORMATS = {
-    **dict.fromkeys(["sec", "msec", "usec"], "time_epoch"),
-    "msec_frac": "time=%3f",
-    "usec_frac": "time=%6f",
-}
-APACHE_DURATION_UNITS = {"": "seconds", "s": "seconds", "ms": "milliseconds", "us": "microseconds"}
-
-_DIRECTIVE = re.compile(r"%(?:!?\d{3}(?:,\d{3})*)?[<>]?(?:\{([^}]*)\})?(\^t[io]|.|$)", re.DOTALL)
-_SPLIT_TIME = re.compile(
-    f"{FIELD_MARK}time=([^{FIELD_MARK}]*){FIELD_MARK}([^{FIELD_MARK}%]*){FIELD_MARK}time="
-)
-
-
-def parse_apache_format(text: str) -> str:
-    """Convert an Apache `LogFormat` (mod_log_config), with or without the name of its directive, into a template.
-
-    Raises LogFormatError if a directive is unknown, or if the format has no time or no request.
-    """
-    if match := re.fullmatch(r'\s*(?:LogFormat|CustomLog\s+\S+)\s+"((?:[^"\\]|\\.)*)".*', text, re.DOTALL):
-        text = match[1]
-    marked = _DIRECTIVE.sub(_apache_field, _unescape_backslashes(text))
-    while marked != (marked := _SPLIT_TIME.sub(rf"{FIELD_MARK}time=\1\2", marked)):
-        pass  # `%{%T}t.%{msec_frac}t` is one time in two pieces
-    return _check_template(marked)
-
-
-def _apache_field(match: re.Match[str]) -> str:
-    argument, letter = match[1] or "", match[2]
-    if letter == "%":
-        return "%"
-    if letter == "t" and not argument:
-        return f"[{FIELD_MARK}time{FIELD_MARK}]"
-    if letter == "t":
-        time_format = argument.removeprefix("begin:").removeprefix("end:")
-        name = APACHE_TIME_FORMATS.get(time_format) or (
-            "time_epoch" if time_format == "%s" else f"time={time_format}"
-        )
-    elif letter == "i":
-        name = APACHE_HEADERS.get(argument.lower(), "any_text")
-    elif letter == "T" and argument in APACHE_DURATION_UNITS:
-        name = APACHE_DURATION_UNITS[argument]
-    elif letter.startswith("^"):
-        name = "any_text"
-    elif letter in APACHE_DIRECTIVES:
-        name = APACHE_DIRECTIVES[letter]
-    else:
-        raise LogFormatError(
-            f"unknown directive `{match[0]}` in the log format",
-            f"known directives are %t, %T, %{{…}}i and {', '.join(APACHE_DIRECTIVES)}",
-        )
-    return f"{FIELD_MARK}{name}{FIELD_MARK}"
-
-
-NGINX_VARIABLES = {
-    "remote_addr": "address",
-    **dict.fromkeys(
-        ["http_x_forwarded_for", "proxy_add_x_forwarded_for", "http_x_real_ip", "http_cf_connecting_ip"],
-        "forwarded",
-    ),
-    "time_local": "time",
-    "time_iso8601": "time_iso",
-    "msec": "time_epoch",
-    "request": "request",
-    "request_method": "method",
-    "request_uri": "target",
-    **dict.fromkeys(["uri", "document_uri"], "raw_path"),
-    **dict.fromkeys(["args", "query_string"], "raw_query"),
-    "is_args": "question_mark",
-    "status": "status",
-    **dict.fromkeys(["body_bytes_sent", "bytes_sent"], "bytes"),
-    "request_time": "seconds",
-    **dict.fromkeys(["host", "http_host", "server_name"], "host"),
-    "http_referer": "referrer",
-    "http_user_agent": "user_agent",
-    **dict.fromkeys(
-        [
-            "remote_user",
-            "remote_port",
-            "scheme",
-            "server_port",
-            "server_protocol",
-            "request_id",
-            "request_length",
-        ],
-        "",
-    ),
-}
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-MISSPELLING_SIMILARITY_MIN = 0.87
-"""How similar to a known variable an unknown one must be to count as a misspelling, from 0 to 1."""
-
-
-def parse_nginx_format(text: str) -> str:
-    """Convert an nginx `log_format`, with or without the name of its directive and quotes, into a template.
-
-    Raises LogFormatError if a variable is misspelt, or if the format has no time or no request.
-    """
-    body = re.sub(r"^\s*log_format\s+\S+\s+(?:escape=\w+\s+)?|\s*;\s*$", "", text)
-    if re.match(r"\s*'", body):
-        body = "".join(re.findall(r"'((?:[^'\\]|\\.)*)'", body))
-    return _check_template(_VARIABLE.sub(_nginx_field, _unescape_backslashes(body)))
-
-
-def _nginx_field(match: re.Match[str]) -> str:
-    variable = match[1] or match[2]
-    if variable in NGINX_VARIABLES:
-        return f"{FIELD_MARK}{NGINX_VARIABLES[variable]}{FIELD_MARK}"
-    if near := get_close_matches(variable, NGINX_VARIABLES, 1, MISSPELLING_SIMILARITY_MIN):
-        raise LogFormatError(
-            f"unknown variable `${variable}` in the log format", f"did you mean `${near[0]}`?"
-        )
-    if variable.startswith("remote_addr"):  # operators use such names for masked addresses
-        return f"{FIELD_MARK}address{FIELD_MARK}"
-    name = "any_text" if variable.startswith(("http_", "sent_http_", "cookie_", "arg_")) else ""
-    return f"{FIELD_MARK}{'value_list' if variable.startswith('upstream_') else name}{FIELD_MARK}"
-
-
-def _unescape_backslashes(text: str) -> str:
-    return re.sub(r"\\(.)", lambda match: {"t": "\t", "n": "\n"}.get(match[1], match[1]), text)
-
-
-def _check_template(marked: str) -> str:
-    """Return the template. Raises LogFormatError if it has no time or no request, or an invalid time format."""
-    names = marked.split(FIELD_MARK)[1::2]
-    if not any(name.startswith("time") for name in names):
-        raise LogFormatError(
-            "the log format has no time", "add `%t` (Apache) or `$time_iso8601` (nginx) to it"
-        )
-    if not {"request", "target", "raw_path"} & set(names):
-        raise LogFormatError(
-            "the log format has no request", 'add `"%r"` (Apache) or `"$request"` (nginx) to it'
-        )
-    for name in names:
-        if name.startswith("time="):
-            _build_time_regex(name.removeprefix("time="))
-    return marked
-
-
-def _build_time_regex(time_format: str) -> str:
+def build_time_regex(time_format: str) -> str:
     """Return the regex of a strftime format.
 
     Raises LogFormatError if a directive is unknown, or if a formatted time cannot be parsed back.

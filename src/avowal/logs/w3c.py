@@ -30,6 +30,7 @@ FIELD_NAMES: dict[str, tuple[str, ...]] = {
     "milliseconds": ("timetakenms",),
     "referrer": ("cs(referer)", "cs(referrer)"),
     "user_agent": ("cs(user-agent)",),
+    "content_type": ("sc(content-type)", "sc-content-type"),
 }
 """The names in `#Fields` that can hold each field, the preferred one first."""
 
