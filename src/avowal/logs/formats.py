@@ -4,8 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache, partial
-from typing import Protocol
+from functools import partial
 
 import msgspec
 import polars as pl
@@ -15,18 +14,32 @@ from avowal.logs import json_lines
 from avowal.logs.damaged_lines import DamagedLineStep
 from avowal.logs.drop_reason import DropReason, LineOutcome
 from avowal.logs.fields import DATE_REGEX, REQUEST_SCHEMA, TIME_OF_DAY_REGEX, parse_fields
+from avowal.logs.format_steps import (
+    BUNNY,
+    CLF,
+    ELB,
+    HAPROXY,
+    PROXY_MANAGER,
+    PROXY_MANAGER_END,
+    S3,
+    USER_AGENT,
+    GetStep,
+    ParseStep,
+    create_clf_patterns,
+    create_envoy_steps,
+    create_ingress_steps,
+    create_pattern_steps,
+    create_traefik_steps,
+)
 from avowal.logs.json_keys import COMMON_KEYS
 from avowal.logs.json_lines import JsonLinesStep, describe_missing_keys
 from avowal.logs.pasted_formats import parse_pasted_format
-from avowal.logs.pattern import EXTRA_FIELD_REGEX, FIELD_MARK, AlternativePatterns, LinePattern, mark_fields
+from avowal.logs.pattern import FIELD_MARK, LinePattern, mark_fields
 from avowal.logs.w3c import CLOUDFRONT_FIELD, W3cHeader, W3cStep
 from avowal.logs.wrappers import WRAPPERS_MAX, remove_one_wrapper, unwrap_lines
 
 SAMPLE_LINES_MAX = 400
 """How many lines of a log are used to detect its format."""
-
-EXTRA_FIELDS_MAX = 10
-"""The most extra fields at the end of a line. If a whole record follows a cut one, there are more."""
 
 CONFIDENCE_MIN = 0.5
 """The share of the sampled lines that a detected format must parse."""
@@ -43,17 +56,6 @@ class ParseResult:
     """Requests of `REQUEST_SCHEMA`; `line` counts from 0, the first line of the batch."""
     drops: pl.DataFrame
     """`line`, and the `reason` (the value of a `DropReason`) why it is not a request."""
-
-
-class ParseStep(Protocol):
-    """One way to parse lines. It is tried on the lines that the steps before it could not parse."""
-
-    def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Parse what can be parsed of a frame of `line`, `text`, `is_wrapped` and `reason`.
-
-        Returns the texts of fields of the parsed lines, and the remaining lines, some of them with a reason.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -184,117 +186,23 @@ class LogFormat:
     """Whether a log has this format only if some line has a user agent."""
 
 
-_CLF = '<address> <> <> [<time>] "<request>" <status> <bytes>'
-_USER_AGENT = ' "<referrer>" "<user_agent>"'
-_ELB = '<time_iso> <> <address>:<port> <> <sum_of_seconds> <status> <> <> <bytes> "<request>"'
-_S3 = (
-    '<> <> [<time>] <address> <> <> <operation> <> "<request>" <status> <> <bytes> <> <milliseconds> <>'
-    ' "<referrer>" "<user_agent>" <>'
-)
-_HAPROXY = (
-    "<address>:<port> [<time_without_zone>] <> <> <timers><milliseconds> <status> <bytes>"
-    ' <> <> <> <> <> <captures>"<request_hashed>"'
-)
-_ENVOY = '[<time_iso>] "<request>" <status> '
-_ENVOY_END = '<> <bytes> <milliseconds> <> "<forwarded>" "<user_agent>" "<>" "<host>" "<>"'
-_ISTIO_DETAILS = '<> <> <> "<>"', '<> <> "<>"', '<> "<>" "<>"', '<> "<>"'
-_PROXY_MANAGER = '- <method> <> <host> "<target>" [Client <address>] [Length <bytes>] [Gzip <>]'
-_PROXY_MANAGER_END = ' "<user_agent>" "<referrer>"'
-_BUNNY = "<>|<status>|<time_epoch>|<bytes>|<>|<ip>|<referrer>|<piped_target>|<>|<user_agent>|<>|<>"
-
-_CLF_STARTS = (
-    "<address> <undotted> <> ",
-    "<name>:<port> <address> <> <> ",
-    "<server> <ip> <> <> ",
-    "<address> <dotted> <> ",  # lighttpd and OVH: the host
-    "<address_list> <> <> ",
-    "<server> <address_list> <> <> ",
-    "<address> - [<label>] - <> ",  # ingress-nginx before 2020
-)
-"""What stands before the time in formats that are like the common one. A line has one of them at most."""
-
-_ANY_EXTRAS = f"{EXTRA_FIELD_REGEX}*"
-
-
-def _create_pattern_steps(*templates: str) -> tuple[ParseStep, ...]:
-    return tuple(
-        LinePattern.from_template(mark_fields(text), f"{EXTRA_FIELD_REGEX}{{0,{EXTRA_FIELDS_MAX}}}")
-        for text in templates
-    )
-
-
-def _create_alternatives(
-    after_time: str, extras: str, time: str = "[<time>] ", *, loose_blanks: bool = False
-) -> AlternativePatterns:
-    """Return patterns for everything that can stand before the time of a line like the common format's."""
-    lines = [start + time + after_time for start in _CLF_STARTS]
-    if "<user_agent>" in after_time:
-        lines.append(f"<server> <ip> <> <> {time}(<> s) {after_time}")  # Gandi
-    return AlternativePatterns(
-        tuple(
-            LinePattern.from_template(mark_fields(line), extras, loose_blanks=loose_blanks) for line in lines
-        )
-    )
-
-
-@cache
-def _create_clf_patterns() -> tuple[ParseStep, ...]:
-    """Return the steps that both `common` and `combined` have, as one log can have lines of both."""
-    common = '"<request>" <status> <bytes>'
-    loose_time = "[<time_loose>] "
-    return (
-        _create_alternatives(common + _USER_AGENT, _ANY_EXTRAS),
-        _create_alternatives(common, _ANY_EXTRAS),
-        _create_alternatives(common + _USER_AGENT, _ANY_EXTRAS, loose_time, loose_blanks=True),
-        _create_alternatives(common, _ANY_EXTRAS, loose_time, loose_blanks=True),
-    )
-
-
-def _create_traefik_steps() -> tuple[ParseStep, ...]:
-    after_time = f'"<request>" <status> <bytes>{_USER_AGENT} <> "<>" "<>" <milliseconds>ms'
-    return _create_alternatives(after_time, ""), DamagedLineStep("traefik")
-
-
-def _create_ingress_steps() -> tuple[ParseStep, ...]:
-    after_time = f'"<request>" <status> <bytes>{_USER_AGENT} <port> <seconds> [<label>]'
-    return (_create_alternatives(after_time, _ANY_EXTRAS),)
-
-
-def _create_envoy_steps() -> tuple[ParseStep, ...]:
-    istio = [f"{_ENVOY}{details} {_ENVOY_END} <> <> <> <peer> <> <>" for details in (*_ISTIO_DETAILS, "<>")]
-    envoy = [f"{_ENVOY}{details} {_ENVOY_END}" for details in (*_ISTIO_DETAILS, "<>")]
-    return (*_create_pattern_steps(*istio), *_create_pattern_steps(*envoy))
-
-
-@dataclass(frozen=True)
-class GetStep:
-    """Parses lines of a format that names no method: content delivery networks log what they delivered."""
-
-    step: ParseStep
-
-    def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Parse lines, with GET as their method."""
-        texts, remaining = self.step.parse(lines)
-        return texts.with_columns(method=pl.lit("GET")), remaining
-
-
 FORMATS: dict[str, LogFormat] = {
     "traefik": LogFormat(
-        "Traefik's CLF: the combined format, then a count, router, server and duration", _create_traefik_steps
+        "Traefik's CLF: the combined format, then a count, router, server and duration", create_traefik_steps
     ),
     "ingress-nginx": LogFormat(
-        "ingress-nginx: the combined format, then length, duration and upstreams", _create_ingress_steps
+        "ingress-nginx: the combined format, then length, duration and upstreams", create_ingress_steps
     ),
     "nginx-proxy-manager": LogFormat(
         "Nginx Proxy Manager",
         partial(
-            _create_pattern_steps,
-            f"[<time>] <> <value_list> <status> {_PROXY_MANAGER} [Sent-to <>]{_PROXY_MANAGER_END}",
-            f"[<time>] <status> {_PROXY_MANAGER}{_PROXY_MANAGER_END}",
+            create_pattern_steps,
+            f"[<time>] <> <value_list> <status> {PROXY_MANAGER} [Sent-to <>]{PROXY_MANAGER_END}",
+            f"[<time>] <status> {PROXY_MANAGER}{PROXY_MANAGER_END}",
         ),
     ),
-    "envoy": LogFormat("Envoy's and Istio's text", _create_envoy_steps),
-    "bunny": LogFormat("Bunny CDN", lambda: tuple(GetStep(step) for step in _create_pattern_steps(_BUNNY))),
+    "envoy": LogFormat("Envoy's and Istio's text", create_envoy_steps),
+    "bunny": LogFormat("Bunny CDN", lambda: tuple(GetStep(step) for step in create_pattern_steps(BUNNY))),
     "traefik-json": LogFormat("Traefik's JSON", lambda: (JsonLinesStep(json_lines.TRAEFIK_KEYS),)),
     "caddy-json": LogFormat("Caddy's JSON", lambda: (JsonLinesStep(json_lines.CADDY_KEYS),)),
     "nginx-json": LogFormat(
@@ -305,25 +213,25 @@ FORMATS: dict[str, LogFormat] = {
     "w3c": LogFormat("W3C extended, of IIS and others, with `#Fields` directives", lambda: (W3cStep(),)),
     "alb": LogFormat(
         "AWS Application Load Balancer",
-        partial(_create_pattern_steps, f'<> {_ELB} "<user_agent>" <> <> <> "<>" "<>" "<>" <> <time_iso>'),
+        partial(create_pattern_steps, f'<> {ELB} "<user_agent>" <> <> <> "<>" "<>" "<>" <> <time_iso>'),
     ),
     "elb": LogFormat(
-        "AWS Classic Load Balancer", partial(_create_pattern_steps, f'{_ELB} "<user_agent>"', _ELB)
+        "AWS Classic Load Balancer", partial(create_pattern_steps, f'{ELB} "<user_agent>"', ELB)
     ),
     "s3": LogFormat(
-        "Amazon S3 server access log", partial(_create_pattern_steps, f"{_S3} <> <> <> <> <host>", _S3)
+        "Amazon S3 server access log", partial(create_pattern_steps, f"{S3} <> <> <> <> <host>", S3)
     ),
     "haproxy": LogFormat(
-        "HAProxy's HTTP log, with or without captured headers", partial(_create_pattern_steps, _HAPROXY)
+        "HAProxy's HTTP log, with or without captured headers", partial(create_pattern_steps, HAPROXY)
     ),
     "combined": LogFormat(
         "Apache's and nginx's combined format",
-        lambda: (*_create_clf_patterns(), DamagedLineStep("combined")),
+        lambda: (*create_clf_patterns(), DamagedLineStep("combined")),
         needs_user_agent=True,
     ),
     "common": LogFormat(
         "the Common Log Format, without referrer and user agent",
-        lambda: (*_create_clf_patterns(), DamagedLineStep("combined")),
+        lambda: (*create_clf_patterns(), DamagedLineStep("combined")),
     ),
 }
 """The named formats. A more specific format precedes those that also parse its lines."""
@@ -348,7 +256,7 @@ def create_parser(log_format: str) -> LogParser:
     if template.startswith("{"):
         return LogParser(log_format, (JsonLinesStep.from_template(template),), is_pasted=True)
     pattern = LinePattern.from_template(template)
-    common, combined = mark_fields(_CLF), mark_fields(_CLF + _USER_AGENT)
+    common, combined = mark_fields(CLF), mark_fields(CLF + USER_AGENT)
     plain = template.replace(" - ", f" {FIELD_MARK}{FIELD_MARK} ", 1)
     similar_format = "combined" if plain.startswith(combined) else "common" if plain == common else ""
     steps = (pattern, DamagedLineStep(similar_format)) if similar_format else (pattern,)
