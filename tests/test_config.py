@@ -18,7 +18,6 @@ def write_settings(folder: Path, text: str) -> Path:
         '[site]\ntimezone = "Middle/Earth"',
         '[site]\nday_start = "4:00"',
         '[store]\nmemory_limit = "much"',
-        '[collect]\nview_source = "both"',
         "[collect]\nvisit_gap_minutes = 0",
         "[collect]\nvisit_gap_minutes = 1441",
         '[serve]\nallowed_origins = ["example.org"]',

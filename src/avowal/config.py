@@ -27,9 +27,6 @@ DOWNLOAD_EXTENSIONS = (
 )
 
 
-VIEW_SOURCE_SCRIPT, VIEW_SOURCE_LOG = "script", "log"
-
-
 class SiteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The site: its names, and how its days are counted."""
 
@@ -49,7 +46,6 @@ class CollectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     download_extensions: tuple[str, ...] = tuple(DOWNLOAD_EXTENSIONS.split())
     upload_paths: tuple[str, ...] = ()
     country_database: str = ""
-    view_source: str = "script"
 
 
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,8 +194,6 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool
     hint = "use a size such as `512MB` or `4GB`"
     yield "store.memory_limit", settings.store.memory_limit, _is_size, hint
     yield "query.memory_limit", settings.query.memory_limit, _is_size, hint
-    sources = VIEW_SOURCE_SCRIPT, VIEW_SOURCE_LOG
-    yield "collect.view_source", collect.view_source, sources.__contains__, "use `script` or `log`"
     hint = f"use 1 to {MAX_VISIT_GAP_MINUTES} minutes; 30 is customary"
     yield "collect.visit_gap_minutes", collect.visit_gap_minutes, _is_visit_gap, hint
     for origin in serve.allowed_origins:

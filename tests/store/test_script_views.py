@@ -127,7 +127,7 @@ def test_a_visit_lasts_until_the_end_of_its_last_page(tmp_path: Path, store: Duc
     ]
 
 
-def load_both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: VisitRules) -> None:
+def load_both(tmp_path: Path, store: DuckDBStore, order: Sequence[int]) -> None:
     """Load a log with four views and four script views in some order, and derive the visits."""
 
     def load_log() -> None:
@@ -150,90 +150,136 @@ def load_both(tmp_path: Path, store: DuckDBStore, order: Sequence[int], rules: V
 
     for step in order:
         (load_log, load_script_views)[step]()
-        store.derive_visits(rules, KEEP_ALL, NO_GOVERNING_UPDATE)
+        store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_script_views_replace_log_views_by_default(
+def test_a_request_and_a_script_view_of_the_same_page_view_count_once(
     tmp_path: Path, store: DuckDBStore, order: Sequence[int]
 ) -> None:
-    """Log views of the same host and day are not added, in any order; they add the referrer."""
-    load_both(tmp_path, store, order, VisitRules())
+    """Every view counts, in any order; one that both reported has the script's duration and the log's referrer."""
+    load_both(tmp_path, store, order)
     views = [
-        (view["host"], view["page_path"], view["view_duration_ms"], view["referrer"])
+        (view["host"], view["page_path"], view["view_source"], view["view_duration_ms"], view["referrer"])
         for view in stored_views(store)
     ]
     assert sorted(views) == [
-        ("other.example", "/other", None, None),
-        (HOST, "/", 7_000, "https://example.org/x"),
-        (HOST, "/app", 9_000, None),
-        (HOST, "/b", 8_000, None),
-        (HOST, "/else", 6_000, None),
+        ("other.example", "/other", "log", None, None),
+        (HOST, "/", "both", 7_000, "https://example.org/x"),
+        (HOST, "/app", "script", 9_000, None),
+        (HOST, "/b", "both", 8_000, None),
+        (HOST, "/else", "script", 6_000, None),
+        (HOST, "/no-script", "log", 600_000, None),
     ]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_log_views_may_be_preferred_to_script_views(
+def test_a_pair_is_the_view_of_the_cookies_visitor(
     tmp_path: Path, store: DuckDBStore, order: Sequence[int]
 ) -> None:
-    """With this setting script views add only durations; a changed setting derives all visits again."""
-    load_both(tmp_path, store, order, VisitRules(prefer_script=False))
-    views = [
-        (view["page_path"], view["view_duration_ms"]) for view in stored_views(store) if view["host"] == HOST
-    ]
-    assert sorted(views) == [("/", 7_000), ("/b", 8_000), ("/no-script", None)]
-    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert sorted(view["page_path"] for view in stored_views(store) if view["host"] == HOST) == [
-        "/",
-        "/app",
-        "/b",
-        "/else",
-    ]
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-@pytest.mark.parametrize("script", [True, False])
-def test_log_views_and_cookie_views_are_matched_by_the_daily_key(
-    tmp_path: Path, store: DuckDBStore, order: Sequence[int], script: bool
-) -> None:
-    """A script view with a cookie key is matched with the log by its daily key, in any order."""
+    """A script view with a cookie key is paired by its daily key; other requests of that key are the visitor's, too."""
     for step in order:
         if step:
             row = script_view(1, 2 / 60, 7, visitor_id=COOKIE, daily_key=VISITOR)
-            store.load_journals(
-                [journal(tmp_path, row, script_view(2, 9, 3, visitor_id=COOKIE, daily_key=VISITOR))]
-            )
+            later = script_view(2, 9, 3, visitor_id=COOKIE, daily_key=VISITOR)
+            store.load_journals([journal(tmp_path, row, later)])
         else:
-            store.load_segments(
-                [
-                    write_segment(
-                        tmp_path, admitted_records(request_at(0, host=HOST, referrer="https://example.org/x"))
-                    )
-                ]
+            log = admitted_records(
+                request_at(0, host=HOST, referrer="https://example.org/x"),
+                request_at(1, host=HOST, page_path="/no-script"),
+                request_at(2, host=HOST, page_path="/a.zip", request_kind="download"),
             )
-        store.derive_visits(VisitRules(prefer_script=script), KEEP_ALL, NO_GOVERNING_UPDATE)
-    views = [(view["visitor_id"], view["view_duration_ms"], view["referrer"]) for view in stored_views(store)]
-    first, second = (COOKIE, 7_000, "https://example.org/x"), (COOKIE, 3_000, None)
-    assert sorted(views, key=str) == (
-        [second, first] if script else [(VISITOR, 7_000, "https://example.org/x")]
-    )
+            store.load_segments([write_segment(tmp_path, log)])
+        store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    views = [
+        (view["visitor_id"], view["view_source"], view["view_duration_ms"], view["referrer"])
+        for view in stored_views(store)
+    ]
+    assert views == [
+        (COOKIE, "both", 7_000, "https://example.org/x"),
+        (COOKIE, "log", 8 * 60_000, None),
+        (COOKIE, "script", 3_000, None),
+    ]
+    (visit,) = stored_visits(store)
+    assert (visit["visitor_id"], visit["views"], visit["downloads"]) == (COOKIE, 3, 1)
     store.erase_visitor(VISITOR)
     assert store.query("SELECT DISTINCT visitor_id, daily_key FROM script_views", {}).rows == [[COOKIE, None]]
 
 
-def test_script_views_without_a_visitor_key_are_views(tmp_path: Path, store: DuckDBStore) -> None:
-    """They belong to no visit, and replace log views of the same host and day too."""
-    store.load_segments(
-        [write_segment(tmp_path, admitted_records(request_at(1, host=HOST, visitor_id=None)))]
+@pytest.mark.parametrize("others", [8, COOKIE + 2])
+def test_the_requests_of_a_key_that_several_people_share_are_nobodys_in_particular(
+    tmp_path: Path, store: DuckDBStore, others: int
+) -> None:
+    """Where two visitors have pairs of one daily key, what the script did not report remains the key's."""
+    log = admitted_records(
+        request_at(0, host=HOST),
+        request_at(1, host=HOST, page_path="/b"),
+        request_at(2, host=HOST, page_path="/a.zip", request_kind="download"),
     )
+    store.load_segments([write_segment(tmp_path, log)])
+    store.load_journals([journal(tmp_path, script_view(1, 0, 7, visitor_id=COOKIE, daily_key=VISITOR))])
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert len(stored_views(store)) == 1
-    store.load_journals(
-        [journal(tmp_path, script_view(1, 0, 3, visitor_id=None), script_view(2, 1, bot="Googlebot"))]
+    assert {visit["visitor_id"] for visit in stored_visits(store)} == {COOKIE}
+    other = script_view(2, 1, 3, page_path="/b", visitor_id=others, daily_key=VISITOR)
+    store.load_journals([journal(tmp_path, other)])
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert sorted(
+        (visit["visitor_id"], visit["views"], visit["downloads"]) for visit in stored_visits(store)
+    ) == sorted([(VISITOR, 0, 1), (COOKIE, 1, 0), (others, 1, 0)])
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("key_of_script", [None, VISITOR])
+def test_records_without_a_visitor_key_are_paired_by_page_and_time(
+    tmp_path: Path, store: DuckDBStore, order: Sequence[int], key_of_script: int | None
+) -> None:
+    """A line without an address and the script view of the same page and moment are one view."""
+    for step in order:
+        if step:
+            rows = script_view(1, 0, 3, visitor_id=key_of_script), script_view(2, 1, bot="Googlebot")
+            store.load_journals([journal(tmp_path, *rows)])
+        else:
+            log = admitted_records(
+                *(request_at(minutes, host=HOST, visitor_id=None) for minutes in (0.05, 1))
+            )
+            store.load_segments([write_segment(tmp_path, log)])
+        store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert durations(store) == [(0, 3_000), (1, None)]
+    assert [view["view_source"] for view in stored_views(store)] == ["both", "log"]
+    assert [visit["views"] for visit in stored_visits(store)] == ([1] if key_of_script else [])
+
+
+def test_one_script_view_hides_no_log_views(tmp_path: Path, store: DuckDBStore) -> None:
+    """Whoever sends an event adds at most one view to those of the log."""
+    log = admitted_records(
+        *(request_at(minutes, host=HOST, visitor_id=2 * minutes) for minutes in range(1, 181))
     )
+    store.load_segments([write_segment(tmp_path, log)])
     store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
-    assert durations(store) == [(0, 3_000)]
-    assert stored_visits(store) == []
+    for number, minutes in enumerate((5, -60 * 20)):
+        store.load_journals([journal(tmp_path, script_view(number + 1, minutes, 3, visitor_id=3_001))])
+        store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+        assert store.record_counts().views == 181 + number
+
+
+def test_a_pair_stays_when_retention_has_cut_what_it_was_made_from(
+    tmp_path: Path, store: DuckDBStore
+) -> None:
+    """Another script view that would have matched the request makes a view of its own, and the pair stays one."""
+    store.load_segments([write_segment(tmp_path, admitted_records(request_at(0, host=HOST)))])
+    store.load_journals([journal(tmp_path, script_view(1, 0, 3, visitor_id=COOKIE, daily_key=VISITOR))])
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    category = RetentionAction(
+        "script_views", "visitor-id", START + timedelta(days=2), [None], "daily_key", [[DAY]]
+    )
+    store.apply_retention([category], START + timedelta(days=2))
+    assert store.query("SELECT daily_key FROM script_views", {}).rows == [[None]]
+    store.load_journals([journal(tmp_path, script_view(2, 0, 3))])
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [(view["visitor_id"], view["view_source"]) for view in stored_views(store)] == [
+        (COOKIE, "both"),
+        (VISITOR, "script"),
+    ]
 
 
 def test_a_visit_has_the_country_of_its_first_view(tmp_path: Path, store: DuckDBStore) -> None:
@@ -362,44 +408,45 @@ def test_a_report_under_another_version_adds_nothing_to_a_script_view(
     assert store.query(f"SELECT {columns} FROM script_views", {}).rows == [[1, 5_000, None]]
 
 
-@pytest.mark.parametrize(("prefer_script", "learned"), [(True, "referrer"), (False, "view_duration_ms")])
 @pytest.mark.parametrize(
-    ("of_request", "of_script_view", "is_learned"),
-    [((1, 1), (1, 1), True), ((1, 1), (2, 2), False), ((2, 2), (1, 1), False), ((1, 2), (1, 2), True)],
+    ("of_request", "of_script_view", "expected"),
+    [
+        ((1, 1), (1, 1), (1, 1, "https://example.org/x", 5_000)),
+        ((1, 1), (2, 2), (1, 1, "https://example.org/x", None)),
+        ((2, 2), (1, 1), (1, 1, None, 5_000)),
+        ((1, 2), (1, 2), (1, 2, "https://example.org/x", 5_000)),
+    ],
 )
-def test_a_view_learns_from_the_other_source_under_the_same_version(
+def test_a_pair_of_two_versions_holds_what_the_stricter_one_permits(
     tmp_path: Path,
     store: DuckDBStore,
-    *,
-    prefer_script: bool,
-    learned: str,
     of_request: tuple[int, int],
     of_script_view: tuple[int, int],
-    is_learned: bool,
+    expected: tuple[int, int, str | None, int | None],
 ) -> None:
-    """Neither a log's referrer nor a script's visible time gets into a view of another version."""
+    """It is one view, and neither a log's referrer nor a script's visible time gets into that of another version."""
     version, governing = of_request
     log = request_at(0, host=HOST, referrer="https://example.org/x", version=version, governing=governing)
     store.load_segments([write_segment(tmp_path, admitted_records(log))])
     version, governing = of_script_view
     store.load_journals([journal(tmp_path, msgspec.structs.replace(script_view(1, 0, 5), version=version))])
     update = GoverningUpdate(ConsentCursor(1, 0), {VISITOR: governing} if governing > version else {})
-    store.derive_visits(VisitRules(prefer_script=prefer_script), KEEP_ALL, update)
+    store.derive_visits(VisitRules(), KEEP_ALL, update)
     (view,) = stored_views(store)
-    assert (view[learned] is not None) == is_learned
+    columns = ("version", "governing", "referrer", "view_duration_ms")
+    assert tuple(view[column] for column in columns) == expected
+    assert view["view_source"] == "both"
 
 
-def test_a_cookie_visitors_view_learns_nothing_that_is_governed_more_strictly(
-    tmp_path: Path, store: DuckDBStore
-) -> None:
-    """A consent of the cookie's visitor raises the script's view, but not the referrer of the log's request."""
+def test_the_stricter_record_of_a_pair_governs_it(tmp_path: Path, store: DuckDBStore) -> None:
+    """A consent of the cookie's visitor raises the script view, but not the request, nor what both are."""
     log = request_at(0, host=HOST, referrer="https://example.org/x", visitor_id=VISITOR)
     store.load_segments([write_segment(tmp_path, admitted_records(log))])
     store.load_journals([journal(tmp_path, script_view(1, 0, 5, visitor_id=COOKIE, daily_key=VISITOR))])
-    for governing, referrer in ((0, "https://example.org/x"), (2, None)):
+    for governing in (0, 2):
         update = GoverningUpdate(ConsentCursor(1 + governing, 0), {COOKIE: governing})
         store.derive_visits(VisitRules(), KEEP_ALL, update)
-        assert [view["referrer"] for view in stored_views(store)] == [referrer]
+        assert [view["governing"] for view in stored_views(store)] == [1]
 
 
 STARTS = [START - timedelta(days=9), START + timedelta(minutes=10)]

@@ -208,7 +208,7 @@ class Site:
 
 STORE_QUERIES: Mapping[str, str] = {
     "requests": "SELECT * EXCLUDE (visitor_id, load_number, record_number) FROM requests ORDER BY ALL",
-    "views": "SELECT * EXCLUDE (visitor_id) FROM views ORDER BY ALL",
+    "views": "SELECT * EXCLUDE (visitor_id, request_number, script_view_number) FROM views ORDER BY ALL",
     "visits": "SELECT * EXCLUDE (visitor_id) FROM visits ORDER BY ALL",
     "visitors": "SELECT min(request_time), max(request_time), count(*) FROM requests GROUP BY visitor_id ORDER BY ALL",
     "dropped": "SELECT reason, sum(line_count) FROM dropped_lines GROUP BY reason ORDER BY ALL",

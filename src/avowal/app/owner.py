@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from avowal.clock import utc_now
-from avowal.config import VIEW_SOURCE_SCRIPT, Folder
+from avowal.config import Folder
 from avowal.keep.enforcement import (
     PolicyEnforcer,
     compute_governing_bounds,
@@ -71,5 +71,4 @@ class OwnerRequest(Request[Answer], frozen=True):
 
 def visit_rules(folder: Folder) -> VisitRules:
     """Return the rules by which the folder's settings derive views and visits."""
-    collect = folder.settings.collect
-    return VisitRules(collect.visit_gap_minutes, collect.view_source == VIEW_SOURCE_SCRIPT)
+    return VisitRules(folder.settings.collect.visit_gap_minutes)

@@ -228,6 +228,13 @@ def build_admission_rules(
     ]
 
 
+DERIVED_FROM_CATEGORIES = (
+    *("request-time", "request-kind", "visitor-id", "page-path", "host", "bot"),
+    *("view-time", "view-duration", "visit-time", "visit-duration"),
+)
+"""The categories without which the views and visits of a visitor day are not derived again as they were."""
+
+
 def compute_cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:
     """Return the oldest times of which derived categories may be kept now, for each governing number."""
 
@@ -237,7 +244,23 @@ def compute_cutoffs(versions: Sequence[Version], now: datetime) -> Cutoffs:
             for bounds in compute_governing_bounds(versions)
         ]
 
-    return Cutoffs(since("view-time"), since("view-duration"), since("visit-time"), since("visit-duration"))
+    def since_removed(bounds: Bounds, category: str) -> datetime:
+        ages = bounds.retention_ages(category)
+        permitted = [
+            oldest_permitted_time(ages, now, precision) for precision in ages if ages[precision] != 0
+        ]
+        return min(permitted, default=datetime.min)
+
+    return Cutoffs(
+        since("view-time"),
+        since("view-duration"),
+        since("visit-time"),
+        since("visit-duration"),
+        [
+            max(since_removed(bounds, category) for category in DERIVED_FROM_CATEGORIES)
+            for bounds in compute_governing_bounds(versions)
+        ],
+    )
 
 
 def oldest_permitted_time(ages: AgeByPrecision, now: datetime, precision: str = "full") -> datetime:

@@ -160,6 +160,7 @@ RELATIONS = {
             **_whole("host", "host"),
             **_whole("page-path", "page_path"),
             **REFERRER_FORMS,
+            **_whole("view-time", "view_source"),
         },
     ),
     "visits": RelationSchema(
@@ -195,7 +196,7 @@ class ValueType(Enum):
 
 
 VALUE_TYPES = {
-    **dict.fromkeys(("request_kind", "device_kind"), ValueType.WORD),
+    **dict.fromkeys(("request_kind", "device_kind", "view_source"), ValueType.WORD),
     **dict.fromkeys(("status", "bytes", "response_time_us", "visible_ms"), ValueType.INTEGER),
     **dict.fromkeys(
         ("largest_contentful_paint_ms", "interaction_to_next_paint_ms", "script_errors"), ValueType.INTEGER
@@ -236,7 +237,10 @@ DERIVED_RELATIONS = tuple(name for name in RELATIONS if name not in NUMBERED_REL
 VISITOR_STATE_TABLES = ("visitor_governing", "stale_visitors")
 """Tables, besides those of RELATIONS, that have a visitor's key until the visitor is erased."""
 
-UNEXPORTED_COLUMNS = ("script_view_id", "load_number", "record_number")
+UNEXPORTED_COLUMNS = (
+    *("script_view_id", "load_number", "record_number"),
+    *("request_number", "script_view_number"),
+)
 """Columns of RELATIONS that serve the store alone. A visitor's export has all others."""
 
 

@@ -35,4 +35,5 @@ def update_governing(cursor: duckdb.DuckDBPyConnection, governing_update: Govern
     execute_statements(cursor, read_sql("store", "update_governing"), {})
     for statement in set_governing():
         cursor.execute(statement)
+    execute_statements(cursor, read_sql("store", "limit_governing"), {})
     cursor.execute("DROP TABLE consenting_visitors")

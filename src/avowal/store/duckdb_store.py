@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from avowal.sql_files import read_sql
 from avowal.store import retention_sql, visitor_sql
 from avowal.store.columns import RELATIONS
 from avowal.store.consent_updates import update_governing
+from avowal.store.derivation import LONGEST_VISITOR_DAY, derive_views_and_visits
 from avowal.store.interface import (
     ConsentCursor,
     Cutoffs,
@@ -59,13 +59,6 @@ from avowal.store.store_file import StoreFile
 from avowal.store.store_seal import find_changed_tables
 
 STORE_FILE = "avowal.duckdb"
-LONGEST_VISITOR_DAY = timedelta(hours=25)
-"""The length of a visitor day on which the clock is put back. All rows of a daily key lie within it."""
-
-SLICE_VISITORS_MAX = 200_000
-"""How many visitors are derived at a time: bounds the memory that it takes."""
-
-
 BATCH_ROWS = 245_760
 """How many rows of a table a batch is read from: two of DuckDB's row groups."""
 
@@ -174,35 +167,16 @@ class DuckDBStore:
 
     def applied_visit_rules(self) -> VisitRules | None:
         """See Store."""
-        (rules,) = self._read("SELECT gap_minutes, prefer_script FROM derivation_state", {}).rows
+        (rules,) = self._read("SELECT gap_minutes FROM derivation_state", {}).rows
         return None if None in rules else VisitRules(*rules)
 
     def derive_visits(self, rules: VisitRules, cutoffs: Cutoffs, governing_update: GoverningUpdate) -> None:
         """See Store."""
-        values = {f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()}
-        values |= msgspec.structs.asdict(rules) | {"slice_visitors_max": SLICE_VISITORS_MAX}
         with self._write() as cursor:
             update_governing(cursor, governing_update)
             if self.applied_visit_rules() not in {None, rules}:
                 execute_statements(cursor, read_sql("store", "derive_all"), {})
-            execute_statements(cursor, read_sql("store", "derive_visitors"), values)
-            execute_statements(cursor, read_sql("store", "derive_slices"), values)
-            for begin, end in pairwise([since for (since,) in cursor.fetchall() if since]):
-                slice_values = {
-                    **values,
-                    "slice_from": begin,
-                    "slice_to": end,
-                    "rows_from": begin - LONGEST_VISITOR_DAY,
-                    "rows_to": end + LONGEST_VISITOR_DAY,
-                }
-                execute_statements(cursor, read_sql("store", "derive_slice"), slice_values)
-                if cursor.execute(
-                    "SELECT 1 FROM visitors_in_slice WHERE visitor_id & 1 = 1 LIMIT 1"
-                ).fetchall():
-                    slice_values["rows_to"] = datetime.max  # a visitor with the cookie may return on any day
-                for step in ("activity", "delete", "views", "visits"):
-                    execute_statements(cursor, read_sql("store", f"derive_{step}"), slice_values)
-            execute_statements(cursor, read_sql("store", "derive_finish"), values)
+            derive_views_and_visits(cursor, rules, cutoffs)
 
     def apply_retention(self, actions: Sequence[RetentionAction], now: datetime) -> None:
         """See Store."""
@@ -222,6 +196,7 @@ class DuckDBStore:
                         for statement in retention_sql.apply_action(action):
                             cursor.execute(statement)
                     cursor.execute("UPDATE compaction_state SET is_due = true")
+                    cursor.execute("UPDATE derivation_state SET last_retained_load = last_load")
 
     def find_overdue_records(self, actions: Sequence[RetentionAction]) -> list[OverdueRecords]:
         """See Store."""

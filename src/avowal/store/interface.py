@@ -60,8 +60,6 @@ class VisitRules(msgspec.Struct, frozen=True):
 
     gap_minutes: int = 30
     """A longer gap starts a new visit."""
-    prefer_script: bool = True
-    """Whether the script's views count if both script and log report a host on a day; otherwise the log's count."""
 
 
 class Cutoffs(msgspec.Struct, frozen=True):
@@ -74,6 +72,8 @@ class Cutoffs(msgspec.Struct, frozen=True):
     view_duration: list[datetime]
     visit_time: list[datetime]
     visit_duration: list[datetime]
+    whole: list[datetime] = []
+    """The oldest time of which retention has removed nothing that views and visits are derived from; by version."""
 
 
 class ConsentCursor(msgspec.Struct, frozen=True):

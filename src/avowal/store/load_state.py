@@ -14,6 +14,7 @@ from avowal.collect.line_counts import LineCounts
 from avowal.collect.segment import SegmentMetadata, SegmentOrigin
 from avowal.errors import StoreError
 from avowal.sql_files import read_sql
+from avowal.store.run_query import execute_statements
 
 
 class ArrowStream:
@@ -120,10 +121,7 @@ def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load:
     if provisional_load is None:
         return LineCounts()
     values = {"load_number": provisional_load}
-    cursor.execute(
-        "INSERT INTO stale_visitors SELECT visitor_id, request_time FROM requests WHERE load_number = $load_number",
-        values,
-    )
+    execute_statements(cursor, read_sql("store", "remove_load"), values)
     cursor.execute(read_sql("store", "record_changes_of_load"), values)
     requests = cursor.execute(
         "DELETE FROM requests WHERE load_number = $load_number RETURNING bot", values

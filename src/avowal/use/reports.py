@@ -100,9 +100,9 @@ REPORTS = {
         ),
         Report(
             "coverage",
-            "views measured by the script and by logs, and how many both have",
+            "views in logs and from the script, and how many both have",
             "content",
-            ("view-time", "request-time", "request-kind", "host", "page-path", "visitor-id", "bot"),
+            ("view-time", "host", "visitor-id"),
             ("coverage",),
         ),
         Report(

@@ -4,17 +4,6 @@
 -- No page is open for longer than a day, which bounds the rows to search: $oldest_view_time. What was reported under
 -- another version of the terms than the first row adds nothing to it: it was reduced to what that version permits.
 
--- If the script reports the first views of a host on a day, its views count from now on, and not those of the log.
-INSERT INTO stale_visitors
-SELECT visitor_id, request_time
-FROM requests
-JOIN (
-    SELECT DISTINCT host, view_time::DATE AS day FROM new_script_views WHERE bot IS NULL
-    EXCEPT SELECT host, view_time::DATE FROM script_views WHERE bot IS NULL AND view_time >= $oldest_view_time
-) AS new_days ON (requests.host IS NULL OR requests.host = new_days.host)
-    AND requests.request_time >= new_days.day AND requests.request_time < new_days.day + INTERVAL 1 DAY
-WHERE request_kind = 'view' AND bot IS NULL;
-
 CREATE TEMP TABLE extended_views AS
 SELECT stored.rowid AS row_id,
        greatest(

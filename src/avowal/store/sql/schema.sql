@@ -12,6 +12,7 @@ CREATE SEQUENCE load_numbers;
 
 -- Closed lists are types of their own: they load faster than a CHECK and are as strict.
 CREATE TYPE request_kind AS ENUM ('view', 'download', 'upload', 'static', 'other');
+CREATE TYPE view_source AS ENUM ('both', 'script', 'log');
 CREATE TYPE device_kind AS ENUM ('desktop', 'phone', 'tablet', 'tv');
 
 -- Logs that were read, and how far.
@@ -102,6 +103,7 @@ CREATE TABLE script_views (
     interaction_to_next_paint_ms UINTEGER,
     cumulative_layout_shift  DOUBLE,
     script_errors            UINTEGER,
+    request_number           UBIGINT,                   -- the request of the same page view, once it is found
     version                  UINTEGER NOT NULL CHECK (version >= 1),
     governing                UINTEGER NOT NULL CHECK (governing >= version),
     load_number              UBIGINT NOT NULL,
@@ -153,6 +155,9 @@ CREATE TABLE views (
     host                     VARCHAR,
     page_path                VARCHAR,
     referrer                 VARCHAR,
+    view_source              view_source NOT NULL,      -- what reported it: the log, the script, or both
+    request_number           UBIGINT,                   -- the request and the script view that it was derived from
+    script_view_number       UBIGINT,
     version                  UINTEGER NOT NULL CHECK (version >= 1),
     governing                UINTEGER NOT NULL CHECK (governing >= version)
 );
@@ -190,9 +195,9 @@ CREATE TABLE stale_visitors (
 CREATE TABLE derivation_state (
     last_load                UBIGINT NOT NULL,
     gap_minutes              UINTEGER,
-    prefer_script            BOOLEAN
+    last_retained_load       UBIGINT NOT NULL           -- retention may have reduced the records up to this load
 );
-INSERT INTO derivation_state VALUES (0, NULL, NULL);
+INSERT INTO derivation_state VALUES (0, NULL, 0);
 
 -- The governing version that each visitor's consents give their records, as far as the register was read.
 CREATE TABLE visitor_governing (
@@ -271,6 +276,7 @@ CREATE MACRO url_site(url) AS
 
 -- The key of a visitor for one day (UTC, from 04:00): an even key is a day's already; an odd one comes from a cookie.
 CREATE MACRO daily_visitor_id(visitor_id, record_time) AS CASE
-    WHEN visitor_id & 1 = 0 THEN visitor_id
-    ELSE hash(visitor_id, (epoch_us(record_time) - 14400000000) // 86400000000) & 18446744073709551614
+    WHEN visitor_id & 1 = 1
+    THEN hash(visitor_id, (epoch_us(record_time) - 14400000000) // 86400000000) & 18446744073709551614
+    ELSE visitor_id
 END;
