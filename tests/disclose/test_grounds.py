@@ -32,7 +32,7 @@ from support.disclosures import (
 )
 from support.registers import list_entry_kinds, read_rows
 from support.running_server import free_port
-from support.site import Site, line, tamper
+from support.site import CHROME, Site, line, tamper
 
 
 @pytest.fixture
@@ -85,6 +85,41 @@ def test_erasure_removes_a_visitor_from_a_release_of_several(site: Site) -> None
     receipt.write_text(json.dumps(release["receipt"]))
     assert verify_elsewhere(site, receipt).status == 0
     assert site.avowal("verify").status == 0
+
+
+BURST = [
+    line(5 * 60 + n / 60, "/x", start=RECENT, address=address, status=404, agent=CHROME)
+    for n in range(5)
+    for address in (BEN, CAROL)
+]
+"""A burst of two visitors, in whose seconds nobody else sent a request."""
+
+
+@pytest.mark.parametrize(
+    ("selection", "is_released"),
+    [
+        ("requests WHERE status = 404 AND page_path = '/x'", True),
+        ("requests WHERE status = 404 AND request_time > '{hour}'", True),
+        (f"requests WHERE ip_address IN ('{BEN}', '{CAROL}') AND page_path = '/x'", True),
+        ("requests WHERE request_time > '{hour}'", False),
+        ("requests WHERE NOT (request_time < '{hour}')", False),
+        ("requests WHERE status < 600 AND request_time > '{hour}'", False),
+        (
+            f"requests WHERE NOT (status = 200 AND request_time < '{RECENT + timedelta(hours=4)}') AND request_time > '{RECENT + timedelta(hours=4)}'",
+            False,
+        ),
+    ],
+)
+def test_a_burst_is_set_apart_by_what_it_is_and_not_by_its_time(
+    site: Site, selection: str, is_released: bool
+) -> None:
+    """In the seconds of the burst all records are of two visitors; what else there is decides whether they are everybody."""
+    site.import_logs(site.log("burst.log", *BURST))
+    rows = selection.replace("{hour}", f"{RECENT + timedelta(hours=4)}")
+    result = disclose_attack(site, "--package", site.folder / "release.zip", rows=rows)
+    assert (result.status, result.code) == ((0, "") if is_released else (1, "selection-too-broad")), (
+        result.err
+    )
 
 
 @pytest.mark.parametrize(

@@ -544,6 +544,10 @@ def test_a_selection_selects_what_it_says(filled: duckdb.DuckDBPyConnection, sel
     assert [number for (number,) in found] == [
         number for number, row in enumerate(rows) if evaluate(selection.condition, row)
     ]
+    timeless = filled.execute(
+        f"SELECT number FROM seen_{selection.relation} WHERE {parsed.timeless_sql.text}"  # rendered
+    ).fetchall()
+    assert set(found) <= set(timeless)
 
 
 @pytest.fixture(scope="module")

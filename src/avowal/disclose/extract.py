@@ -19,11 +19,10 @@ from avowal.register.release_requests import ReleaseRequest
 from avowal.register.submissions import Submissions
 from avowal.store.columns import FULL, RELATIONS, ColumnForm
 from avowal.store.interface import ResultTable, Store
-from avowal.store.sql_builder import SqlFragment
 from avowal.submissions.access import is_within_age
 from avowal.submissions.submission import Submission
 from avowal.use.purpose_view import ColumnForms, PurposeView
-from avowal.use.row_selection import check_columns, parse_row_selection
+from avowal.use.row_selection import RowSelection, check_columns, parse_row_selection
 
 RELATION_ROWS_MAX = 200_000
 """The most rows of one relation in a release."""
@@ -110,7 +109,8 @@ def extract_records(
         request.summary.recipient_kind,
         request.summary.ground,
     )
-    filtered_relation, condition = _select_rows(view, request.details.row_filter)
+    selection = _select_rows(view, request.details.row_filter)
+    filtered_relation, condition = (selection.relation, selection.sql) if selection else ("", None)
     visitor = int(request.details.visitor, 16) if request.details.visitor else None
     tables, oldest = dict[str, ResultTable](), OldestValues(governing_bounds, now)
     visitors, released_categories = set[int](), set[str]()
@@ -135,7 +135,11 @@ def extract_records(
             visitors |= table_visitors
             oldest.merge(table_oldest)
             released_categories |= {form.category for column in table.columns for form in columns[column]}
-    is_selective = condition is None or visitor is not None or view.is_selective(filtered_relation, condition)
+    is_selective = (
+        selection is None
+        or visitor is not None
+        or view.is_selective(selection.relation, selection.sql, selection.timeless_sql)
+    )
     return Extract(
         tables,
         _explain_refusals(governing_bounds, request, released_categories),
@@ -218,16 +222,16 @@ def _explain_refusals(
     }
 
 
-def _select_rows(view: PurposeView, row_filter: str) -> tuple[str, SqlFragment | None]:
-    """Return the relation and the condition of a row filter; an empty name and None if there is none.
+def _select_rows(view: PurposeView, row_filter: str) -> RowSelection | None:
+    """Return the rows that a filter selects; None if there is no filter.
 
     Raises QueryError if it uses columns that the recipient may not have (X5).
     """
     if not row_filter:
-        return "", None
+        return None
     selection = parse_row_selection(row_filter)
     check_columns(selection, view.refused_columns())
-    return selection.relation, selection.sql
+    return selection
 
 
 def _drop_empty_columns(

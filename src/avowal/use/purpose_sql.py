@@ -185,6 +185,17 @@ class PurposeSql:
             condition=self._chosen(name, None, condition),
         ).text
 
+    def count_left_out(self, name: str, condition: SqlFragment) -> str:
+        """Return a SELECT of how many permitted rows meet a condition, how many there are, and the same of visitors."""
+        return compose(
+            "SELECT (SELECT count(*) FROM {table} WHERE {chosen}), (SELECT count(*) FROM {table} WHERE {all_rows}), "
+            "(SELECT count(DISTINCT visitor_id) FROM {table} WHERE {chosen}), "
+            "(SELECT count(DISTINCT visitor_id) FROM {table} WHERE {all_rows})",
+            table=_table(name),
+            chosen=self._chosen(name, None, condition),
+            all_rows=self._chosen(name, None, None),
+        ).text
+
     def _select_records(self, name: str, condition: SqlFragment, limit: int) -> str:
         relation = RELATIONS[name]
         return compose(

@@ -22,6 +22,10 @@ from avowal.use.purpose_sql import ColumnForms, HiddenColumns, PurposeSql, TimeR
 __all__ = ["RELATIONS", "ColumnForms", "HiddenColumns", "PurposeView", "QueryFunction", "ResultTable"]
 
 
+LEAST_SHARE_LEFT_OUT = 0.1
+"""The least share of all records, or of all visitors, that a condition leaves out if it sets records apart."""
+
+
 @dataclass(frozen=True)
 class PurposeView:
     """What is stored, as one purpose may see it at one moment.
@@ -175,12 +179,23 @@ class PurposeView:
         )
         return {form: self._allowed(form.category, form.precision) for form in every}
 
-    def is_selective(self, relation: str, condition: SqlFragment) -> bool:
-        """Return whether a validated condition leaves out any row of its period, or concerns one visitor at most."""
+    def is_selective(self, relation: str, condition: SqlFragment, timeless_condition: SqlFragment) -> bool:
+        """Return whether a validated condition sets records apart, or concerns one visitor at most (X5).
+
+        It does if it leaves out any row of its period. In a short period there may be no other rows, so it also does if
+        it leaves out enough of all rows, or of all visitors, without what it says of times.
+        """
         ((rows, visitors, all_rows),) = self.store.query(
             self._sql.count_selected(relation, condition), {}
         ).rows
-        return bool(visitors <= 1 or rows < all_rows)
+        if visitors <= 1 or rows < all_rows:
+            return True
+        counts = self.store.query(self._sql.count_left_out(relation, timeless_condition), {})
+        ((chosen_rows, rows, chosen_visitors, visitors),) = counts.rows
+        return bool(
+            rows - chosen_rows >= rows * LEAST_SHARE_LEFT_OUT
+            or visitors - chosen_visitors >= visitors * LEAST_SHARE_LEFT_OUT
+        )
 
     @cached_property
     def _sql(self) -> PurposeSql:

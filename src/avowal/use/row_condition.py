@@ -1,12 +1,14 @@
 """Conditions on the columns of one relation: a tree, and its SQL. Both forms say exactly the same."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, LiteralString
 
 from avowal.store.sql_builder import (
+    FALSE,
+    TRUE,
     SqlFragment,
     all_of,
     any_of,
@@ -108,6 +110,26 @@ def render_condition(condition: Condition) -> SqlFragment:
             return all_of(map(render_condition, conditions))
         case Disjunction(conditions):
             return any_of(map(render_condition, conditions))
+        case predicate:
+            return _render_predicate(predicate)
+
+
+def render_without(
+    condition: Condition, columns: Collection[str], *, is_negated: bool = False
+) -> SqlFragment:
+    """Return the SQL of the narrowest condition that holds wherever this one may, whatever some columns have.
+
+    `is_negated` says whether the condition stands within an odd number of negations.
+    """
+    match condition:
+        case Negation(inner):
+            return compose("NOT ({inner})", inner=render_without(inner, columns, is_negated=not is_negated))
+        case Conjunction(conditions):
+            return all_of(render_without(inner, columns, is_negated=is_negated) for inner in conditions)
+        case Disjunction(conditions):
+            return any_of(render_without(inner, columns, is_negated=is_negated) for inner in conditions)
+        case predicate if predicate.column in columns:
+            return FALSE if is_negated else TRUE
         case predicate:
             return _render_predicate(predicate)
 

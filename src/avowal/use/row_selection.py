@@ -40,6 +40,7 @@ from avowal.use.row_condition import (
     Range,
     Value,
     render_condition,
+    render_without,
     walk_condition,
 )
 
@@ -97,6 +98,13 @@ class RowSelection(NamedTuple):
     def sql(self) -> SqlFragment:
         """The condition as SQL."""
         return render_condition(self.condition)
+
+    @property
+    def timeless_sql(self) -> SqlFragment:
+        """The condition without what it says of when a record was collected, as SQL."""
+        columns = RELATIONS[self.relation].columns
+        times = {column for column in columns if find_value_type(column) is ValueType.TIME}
+        return render_without(self.condition, {*times, "version"})
 
     def __str__(self) -> str:
         """Return the selection as text, which parses to the same selection."""
