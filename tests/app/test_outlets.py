@@ -134,12 +134,12 @@ def make_value(column: str, data_type: str) -> Any:
         "ip_address": "192.0.2.7",
         "referrer": "https://example.org/a?b",
         "outbound_link": "https://example.com/a?b",
-        "request_kind": "view",
-        "device_kind": "phone",
         "visitor_id": 7,
     }
     if column in words:
         return words[column]
+    if data_type.startswith("ENUM"):
+        return data_type.split("'")[1]
     return {"TIMESTAMP": START, "VARCHAR": "word", "BOOLEAN": True}.get(data_type, 1)
 
 

@@ -177,8 +177,8 @@ def report_to_object(result: ReportResult) -> dict[str, Any]:
     }
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(part: int | None, whole: int | None) -> float | None:
+    return part / whole if whole and part is not None else None
 
 
 def print_report_csv(result: ReportResult, table_name: str) -> None:

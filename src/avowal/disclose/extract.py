@@ -135,16 +135,11 @@ def extract_records(
             visitors |= table_visitors
             oldest.merge(table_oldest)
             released_categories |= {form.category for column in table.columns for form in columns[column]}
-    is_selective = (
-        selection is None
-        or visitor is not None
-        or view.is_selective(selection.relation, selection.sql, selection.timeless_sql)
-    )
     return Extract(
         tables,
         _explain_refusals(governing_bounds, request, released_categories),
         sorted(f"{number:016x}" for number in visitors),
-        is_selective,
+        selection is None or visitor is not None or _is_selective(view, selection),
         age_reach=oldest.to_age_reach(),
     )
 
@@ -232,6 +227,10 @@ def _select_rows(view: PurposeView, row_filter: str) -> RowSelection | None:
     selection = parse_row_selection(row_filter)
     check_columns(selection, view.refused_columns())
     return selection
+
+
+def _is_selective(view: PurposeView, selection: RowSelection) -> bool:
+    return view.is_selective(selection.relation, selection.sql, selection.timeless_sql)
 
 
 def _drop_empty_columns(

@@ -83,7 +83,7 @@ def describe_completeness(completeness: ReportCompleteness, dropped_lines: dict[
             ("views", completeness.measured_views, completeness.views),
             ("visits", completeness.measured_visits, completeness.visits),
         )
-        if whole
+        if whole and part is not None
     ]
     bots = "an unknown number of" if completeness.bot_requests is None else f"{completeness.bot_requests:,}"
     lines = [f"{count:,} dropped lines ({reason})" for reason, count in dropped_lines.items()]

@@ -16,6 +16,7 @@ from avowal.sql_files import read_sql
 from avowal.use.purpose_sql import count_rows
 from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable
 from avowal.use.report_request import ReportRequest
+from avowal.use.shared_table import UNLIMITED_ROWS, hide_small_figures, read_shared_table, read_table
 
 EARLIEST_TIME = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC without a zone
 LATEST_TIME = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
@@ -191,15 +192,18 @@ class ReportCompleteness(msgspec.Struct, frozen=True):
 
     bot_requests: int | None
     """None if the terms do not let the report's purpose know bots."""
-    views: int
-    measured_views: int
-    visits: int
-    measured_visits: int
-    hidden_rows: int
-    stored_rows: int
-    stored_rows_ever: int
+    views: int | None
+    """None, as the other numbers that follow, if it is about too few visitors for a shared report."""
+    measured_views: int | None
+    visits: int | None
+    measured_visits: int | None
+    hidden_rows: int | None
+    """None in a shared report."""
+    stored_rows: int | None
+    """None in a shared report, as the numbers and times that follow."""
+    stored_rows_ever: int | None
     first_time: datetime | None
-    """When the first of anything that is stored was collected; None if nothing is stored."""
+    """When the first of anything that is stored was collected; None also if nothing is stored."""
     last_time: datetime | None
     has_records: bool
     """Whether anything of the period is stored, visible or not."""
@@ -251,23 +255,22 @@ def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRe
     }
     with view.open(*needs) as run_query:
         (counts,) = run_query(read_sql("use", "_scope") + read_sql("use", "_completeness"), values).to_dicts()
-        tables = {
-            name: run_query(read_sql("use", "_scope") + read_sql("use", name), values)
-            for name in report.tables
-        }
+        read = read_shared_table if request.is_shared else read_table
+        tables = {name: read(run_query, name, values) for name in report.tables}
         site_tables = {name: run_query(read_sql("use", name), values) for name in report.site_tables}
         left_out = _count_small_groups(run_query, report, values) if group_visitors_min > 1 else 0
+        visitor_counts = _count_visitors(run_query, values) if request.is_shared else {}
     completeness = _measure_completeness(view, needs, counts, values)
     dropped = {row[0]: row[1] for row in view.dropped_lines().rows}
     withheld = [name for name in needs if not view.may_use(name)]
+    if request.is_shared:
+        completeness = _hide_counts(completeness, tables, visitor_counts, group_visitors_min)
     notes = _explain(report, withheld, completeness)
     if report.alternative_categories and not any(map(view.may_use, report.alternative_categories)):
         names = _quote_names(report.alternative_categories)
         notes.append(f"nothing is shown: the terms permit none of {names} for {report.purpose}")
     if left_out:
         notes.append(f"{left_out:,} groups are left out: they have fewer than {group_visitors_min} visitors")
-    if request.is_shared:
-        completeness = _hide_counts(completeness, tables)
     return ReportResult(report.name, request, tables | site_tables, completeness, dropped, notes)
 
 
@@ -286,15 +289,36 @@ def _count_small_groups(run_query: QueryFunction, report: Report, values: Mappin
     return count_groups(1) - count_groups(values["group_visitors_min"])
 
 
-UNLIMITED_ROWS = 1_000_000_000
+def _count_visitors(run_query: QueryFunction, values: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return how many visitors are behind the numbers of a report's completeness."""
+    sql = read_sql("use", "_scope") + read_sql("use", "_shared_completeness")
+    return run_query(sql, values).to_dicts()[0]
 
 
-def _hide_counts(completeness: ReportCompleteness, tables: Mapping[str, ResultTable]) -> ReportCompleteness:
-    """Return completeness without counts if all tables are empty, because the counts would reveal small groups."""
+def _hide_counts(
+    completeness: ReportCompleteness,
+    tables: Mapping[str, ResultTable],
+    visitor_counts: Mapping[str, int | None],
+    visitors_min: int,
+) -> ReportCompleteness:
+    """Return completeness without what would tell something of too few visitors.
+
+    Nobody can tell whose rows are hidden or are the first and last ones. If all tables are empty, nothing is told.
+    """
+    counts: dict[str, Any] = {name: getattr(completeness, name) for name in visitor_counts}
     if any(table.rows for table in tables.values()):
-        return completeness
-    unknown = {"views": 0, "measured_views": 0, "visits": 0, "measured_visits": 0, "hidden_rows": 0}
-    return msgspec.structs.replace(completeness, bot_requests=None, **unknown)
+        hidden = hide_small_figures(counts, visitor_counts, visitors_min)
+    else:
+        hidden = {**dict.fromkeys(counts), "bot_requests": None}
+    return msgspec.structs.replace(
+        completeness,
+        **hidden,
+        hidden_rows=None,
+        stored_rows=None,
+        stored_rows_ever=None,
+        first_time=None,
+        last_time=None,
+    )
 
 
 def _measure_completeness(
@@ -319,16 +343,18 @@ def _find_site_hosts(report: Report, view: PurposeView) -> list[str]:
 def _explain(report: Report, withheld: list[str], completeness: ReportCompleteness) -> list[str]:
     """Return notes on why a report is empty or incomplete."""
     notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
-    if completeness.first_time is None:
+    if completeness.first_time is None and completeness.stored_rows_ever == 0:
         notes.append(
             "nothing was collected yet: `avowal import FILE` reads a log, and `avowal serve` measures pages"
         )
+    elif not completeness.has_records and completeness.first_time is None:
+        notes.append("nothing was collected in this period")
     elif not completeness.has_records:
         notes.append(
             f"nothing was collected in this period: what is stored is from {completeness.first_time:%Y-%m-%d %H:%M} "
             f"to {completeness.last_time:%Y-%m-%d %H:%M} UTC"
         )
-    elif 0 < completeness.stored_rows == completeness.bot_requests and not completeness.views:
+    elif 0 < (completeness.stored_rows or 0) == completeness.bot_requests and not completeness.views:
         notes.append(
             "every request in this period is a bot's, so there are no views and visits: `avowal report bots` shows them"
         )

@@ -274,6 +274,14 @@ CREATE MACRO url_page(url) AS
 CREATE MACRO url_site(url) AS
     nullif(regexp_extract(url, '^([a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\\\s]+)(?:[/?#]|$)', 1), '');
 
+-- How many visitors are behind the records that are counted; NULL if none is counted. Records without a key are of nobody.
+CREATE MACRO visitors_behind(visitor_id, is_counted) AS
+    CASE WHEN count(*) FILTER (is_counted) > 0 THEN count(DISTINCT visitor_id) FILTER (is_counted) END;
+
+-- The same for a part of the records: the smaller number of those behind the part and those behind the rest.
+CREATE MACRO visitors_apart(visitor_id, is_counted) AS least(
+    visitors_behind(visitor_id, coalesce(is_counted, false)), visitors_behind(visitor_id, NOT coalesce(is_counted, false)));
+
 -- The key of a visitor for one day (UTC, from 04:00): an even key is a day's already; an odd one comes from a cookie.
 CREATE MACRO daily_visitor_id(visitor_id, record_time) AS CASE
     WHEN visitor_id & 1 = 1
