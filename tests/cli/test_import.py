@@ -74,6 +74,7 @@ def test_json_accounts_for_every_line(site: Site) -> None:
         "views",
         "visits",
         "duration_seconds",
+        "missing_fields",
         "file_reports",
     ]
     assert (report["files"], report["format"], report["views"], report["visits"]) == (1, "combined", 4, 3)
@@ -83,6 +84,7 @@ def test_json_accounts_for_every_line(site: Site) -> None:
         "bot_requests": 1,
         "late_requests": 0,
         "early_requests": 0,
+        "known_fields": {"address": 8, "method": 8, "status": 8, "bytes": 8, "user_agent": 8},
         "dropped": {"blank": 1},
         "unparsable": {"malformed": 1},
     }
@@ -661,3 +663,64 @@ def test_requests_of_bots_make_no_visits(site: Site) -> None:
         report["views"],
         report["visits"],
     ) == (6, 5, 1, 1)
+
+
+COMMON = '192.0.2.1 - - [02/Jan/2026:12:00:05 +0000] "GET /a HTTP/1.1" 200 12\n'
+
+
+def test_fields_that_no_line_has_are_named(site: Site) -> None:
+    """The import says which fields no line had and what that costs, as text and as JSON, of each file."""
+    site.init()
+    plain = site.log("plain.log", COMMON)
+    report = site.import_logs(plain)
+    assert list(report["missing_fields"]) == ["user_agent", "referrer", "host"]
+    assert "bots" in report["missing_fields"]["user_agent"]
+    named = site.log("named.log", f"example.org:80 {COMMON}".replace("/a", "/b"))
+    result = site.avowal("import", named, plain)
+    assert result.status == 0
+    assert "no user agent: browsers are unknown" in result.out
+    assert "no host" not in result.out
+    assert site.import_logs(plain)["missing_fields"] == {}
+
+
+@pytest.mark.parametrize(
+    ("log_format", "line", "words"),
+    [
+        (
+            '%t "%r" %>s',
+            '[02/Jan/2026:12:00:05 +0000] "GET /a HTTP/1.1" 200',
+            "no address: visitors and visits",
+        ),
+        ("%h %t %U %>s", "192.0.2.1 [02/Jan/2026:12:00:05 +0000] /a 200", "no method: no page views"),
+        (
+            '{"t":"$time_iso8601","r":"$request"}',
+            '{"t":"2026-01-02T12:00:05Z","r":"GET /a HTTP/1.1"}',
+            "no address",
+        ),
+    ],
+)
+def test_a_pasted_format_without_an_address_is_told_of_at_once(
+    site: Site, log_format: str, line: str, words: str
+) -> None:
+    """Before anything is read, the import says what the pasted format does not name, also with `--json`."""
+    site.init()
+    for options in ([], ["--json"]):
+        result = site.avowal("import", "--format", log_format, *options, site.log("access.log", f"{line}\n"))
+        assert words in result.err
+
+
+@pytest.mark.parametrize("log_format", [None, "nginx-json", "caddy-json", '{"t":"$msec","r":"$request"}'])
+def test_json_without_requests_is_refused_before_it_is_loaded(site: Site, log_format: str | None) -> None:
+    """Renamed keys give an error that names what was looked for; the log can be imported in another format then."""
+    site.init()
+    log = site.log(
+        "access.log",
+        '{"when":"2026-01-02T12:00:05Z","what":"GET /a HTTP/1.1","who":"192.0.2.1","s":200}\n' * 3,
+    )
+    options = ["--format", log_format] if log_format else []
+    result = site.avowal("import", *options, log)
+    assert result.status == 1
+    assert "no object" in result.out
+    assert "request" in result.out
+    pasted = '{"when":"$time_iso8601","what":"$request","who":"$remote_addr","s":$status}'
+    assert site.import_logs("--format", pasted, log)["counts"]["requests"] == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from avowal.app.session import Session
-from avowal.collect.line_counts import LineCounts
+from avowal.collect.line_counts import LineCounts, describe_missing_field
 from avowal.ingest.importer import LOG_KEY_FILE_NAME, LogImporter
 from avowal.ingest.log_import import FileImportReport, ProgressCallback
 from avowal.workspace.messages import CountRecords
@@ -26,6 +26,8 @@ class ImportReport(msgspec.Struct, frozen=True):
     views: int
     visits: int
     duration_seconds: float
+    missing_fields: dict[str, str]
+    """The fields that no line of any file had, and what each costs."""
     file_reports: list[FileImportReport]
 
 
@@ -60,13 +62,28 @@ def import_files(
     reports = [importer.import_log(path, progress) for path in in_order]
     session.derive_views()
     after = session.call(CountRecords())
+    counts = sum((report.counts for report in reports), LineCounts())
     formats = {report.format for report in reports if report.format}
     return ImportReport(
         files=len(files),
         format=formats.pop() if len(formats) == 1 else ("mixed" if formats else "unknown"),
-        counts=sum((report.counts for report in reports), LineCounts()),
+        counts=counts,
         views=after.views - before.views,
         visits=after.visits - before.visits,
         duration_seconds=round(time.monotonic() - started_at, 3),
+        missing_fields={name: describe_missing_field(name) for name in counts.missing_fields},
         file_reports=reports,
     )
+
+
+def describe_unnamed_fields(importer: LogImporter) -> list[str]:
+    """Return sentences on what a pasted format does not name, if visits or views cannot be counted without it."""
+    return [
+        f"the pasted format names {describe_missing_field(name)}"
+        for name in importer.unnamed_fields
+        if name in FIELDS_THAT_COUNT
+    ]
+
+
+FIELDS_THAT_COUNT = ("address", "method", "status")
+"""The fields without which there are no visits, or no views."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from avowal.app.import_logs import create_importer
+from avowal.app.import_logs import create_importer, describe_unnamed_fields
 from avowal.app.owner_requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, LogFormatOption, create_app
@@ -68,6 +68,8 @@ def _follow(
         console.print(sentence, markup=False)
     console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
     importer = create_importer(session, log_format, as_new_log=True)
+    for sentence in describe_unnamed_fields(importer):
+        console.print(sentence, markup=False)
 
     def report(sentence: str) -> None:
         console.print(sentence, markup=False)

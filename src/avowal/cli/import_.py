@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from avowal.app.import_logs import ImportReport, create_importer, import_files
+from avowal.app.import_logs import ImportReport, create_importer, describe_unnamed_fields, import_files
 from avowal.app.session import describe_terms_in_use, open_session
 from avowal.cli.options import DataFolderOption, JsonOption, LogFormatOption, create_app
 from avowal.cli.output import print_json
@@ -63,6 +63,8 @@ def import_logs(
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         for sentence in [] if as_json else describe_terms_in_use(session):
             console.print(sentence, style="dim", markup=False)
+        for sentence in describe_unnamed_fields(importer):
+            console.print(sentence, style="yellow", markup=False)
         with _show_progress(files, not as_json) as progress:
             report = import_files(session, importer, files, progress)
         unparsable_texts = (
@@ -161,6 +163,8 @@ def print_report(report: ImportReport, console: Console) -> None:
             "  every request is a bot's, so there are no views and visits: `avowal report bots` shows them",
             highlight=False,
         )
+    for sentence in describe_missing_fields(report):
+        console.print(f"  {sentence}", markup=False, highlight=False)
     for file in report.file_reports:
         for sentence in describe_problems(file):
             console.print(f"  {sentence}", style="red", markup=False, highlight=False)
@@ -169,6 +173,19 @@ def print_report(report: ImportReport, console: Console) -> None:
             "  `avowal import --show-unparsable FILE` shows the unparsable lines, from your file",
             highlight=False,
         )
+
+
+def describe_missing_fields(report: ImportReport) -> list[str]:
+    """Return sentences about the fields that no line had: of all files together, then of single ones."""
+    return [
+        *report.missing_fields.values(),
+        *(
+            f"`{file.name}`: {sentence}"
+            for file in report.file_reports
+            for name, sentence in file.missing_fields.items()
+            if name not in report.missing_fields
+        ),
+    ]
 
 
 def describe_problems(file: FileImportReport) -> list[str]:

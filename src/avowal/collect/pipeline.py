@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ import polars as pl
 from avowal.collect.admission import ADMITTED_SCHEMA, AdmissionRules, admit_records
 from avowal.collect.country import CountryDatabase
 from avowal.collect.device import DeviceParser
-from avowal.collect.line_counts import LineCounts
+from avowal.collect.line_counts import MISSING_FIELD_COSTS, LineCounts
 from avowal.collect.request_kind import RequestKindRules
 from avowal.collect.segment import MemorySegment, SegmentMetadata, SegmentOrigin, UnparsableLine
 from avowal.collect.visitor_key import SaltFile, add_visitor_ids, visitor_day_expression
@@ -52,6 +52,8 @@ class StepResult:
     """Requests of a day whose salt was destroyed before."""
     early_requests: int = 0
     """Requests that are older than the first version of the terms."""
+    known_fields: dict[str, int] = field(default_factory=dict)
+    """How many records have each field of `MISSING_FIELD_COSTS`."""
 
 
 @dataclass
@@ -75,9 +77,11 @@ class Pipeline:
         lines = block.split_lines()
         records = lines.alias("text").to_frame().with_row_index("line")
         all_drops, late_requests, early_requests = [NO_DROPS], 0, 0
+        known_fields: dict[str, int] = {}
         for step in PIPELINE_STEPS:
             result = step(self, records, now)
             records = result.records
+            known_fields |= result.known_fields
             late_requests += result.late_requests
             early_requests += result.early_requests
             if result.drops is not None:
@@ -94,6 +98,7 @@ class Pipeline:
             bot_requests=records["bot"].count(),
             late_requests=late_requests,
             early_requests=early_requests,
+            known_fields=known_fields,
             dropped=dict(dropped["reason"].value_counts().iter_rows()),
             unparsable=dict(Counter(line.reason for line in unparsable_lines)),
         )
@@ -128,9 +133,11 @@ def parse_lines(pipeline: Pipeline, records: pl.DataFrame, now: datetime) -> Ste
     """Parse each line as a request, and drop the lines that are not requests or cannot be parsed."""
     result = pipeline.parser.parse(records["text"])
     lines = records["line"]
+    known = {name: result.requests[name].count() for name in MISSING_FIELD_COSTS}
     return StepResult(
         result.requests.with_columns(line=lines.gather(result.requests["line"])),
         result.drops.with_columns(line=lines.gather(result.drops["line"])),
+        known_fields={name: count for name, count in known.items() if count},
     )
 
 

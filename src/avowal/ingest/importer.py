@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from avowal.errors import AvowalError
+from avowal.errors import AvowalError, FormatDetectionError
 from avowal.ingest.log_identity import HEAD_BYTES, LogCatalogue, read_into_digest
 from avowal.ingest.log_import import FileImportReport, LogImport, ProgressCallback
 from avowal.ingest.pipeline_factory import PipelineFactory
-from avowal.logs.formats import SAMPLE_LINES_MAX, LogParser, create_parser, detect_format
+from avowal.logs.formats import NO_REQUEST_IN_JSON, SAMPLE_LINES_MAX, LogParser, create_parser, detect_format
 from avowal.logs.log_file import STANDARD_INPUT, LogBlock, LogFile, open_log
 from avowal.workspace.backend import FolderBackend
 from avowal.workspace.messages import ListUnparsableLines
@@ -51,6 +51,11 @@ class LogImporter:
         if self.log_format != AUTOMATIC_FORMAT:
             create_parser(self.log_format)
         _ = self.pipeline_factory.country_database
+
+    @property
+    def unnamed_fields(self) -> list[str]:
+        """The columns of a request that a pasted format does not name."""
+        return [] if self.log_format == AUTOMATIC_FORMAT else create_parser(self.log_format).unnamed_fields
 
     @cached_property
     def log_catalogue(self) -> LogCatalogue:
@@ -90,10 +95,21 @@ class LogImporter:
             return report.with_error(error)
         with closing(log_import):
             try:
+                self._check_requests(log_import)
                 log_import.advance(progress)
             except AvowalError as error:
                 return log_import.report().with_error(error)
             return log_import.report()
+
+    def _check_requests(self, log_import: LogImport) -> None:
+        """Raise FormatDetectionError if a new log is JSON, and no object at its beginning is a request.
+
+        Nothing of the log is loaded then, so that it can be imported in another format.
+        """
+        if log_import.cursor.stored_position is None:
+            sample = pl.Series(_read_sample(log_import.log_file), dtype=pl.String)
+            if problem := create_parser(log_import.pipeline.parser.name).find_problem(sample):
+                raise FormatDetectionError(NO_REQUEST_IN_JSON, problem)
 
     def start_import(self, path: Path, log: LogFile, name: str) -> LogImport:
         """Start to import an open log that is not empty. The log is closed if this fails.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from avowal.clock import utc_now
-from avowal.collect.line_counts import LineCounts
+from avowal.collect.line_counts import LineCounts, describe_missing_field
 from avowal.collect.pipeline import BatchResult, Pipeline
 from avowal.collect.segment import MemorySegment, SegmentOrigin
 from avowal.errors import AvowalError
@@ -35,6 +35,8 @@ class FileImportReport(msgspec.Struct, frozen=True):
     confidence: float | None = None
     """The share of the sampled lines that match the format, if it was detected."""
     counts: LineCounts = LineCounts()
+    missing_fields: dict[str, str] = {}
+    """The fields that no line had, and what each costs."""
     damage: str = ""
     error: str = ""
     error_code: str = ""
@@ -153,8 +155,14 @@ class LogImport:
 
     def report(self) -> FileImportReport:
         """Return what has been imported so far."""
+        missing_fields = {name: describe_missing_field(name) for name in self.counts.missing_fields}
         return FileImportReport(
-            self.name, self.pipeline.parser.name, self.confidence, self.counts, self.log_file.damage
+            self.name,
+            self.pipeline.parser.name,
+            self.confidence,
+            self.counts,
+            missing_fields,
+            self.log_file.damage,
         )
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from avowal.errors import FormatDetectionError, LogFormatError
 from avowal.logs import json_lines
 from avowal.logs.damaged_lines import DamagedLineStep
 from avowal.logs.drop_reason import DropReason, LineOutcome
-from avowal.logs.fields import DATE_REGEX, REQUEST_SCHEMA, TIME_OF_DAY_REGEX, parse_fields
+from avowal.logs.fields import DATE_REGEX, LOG_FIELDS, REQUEST_SCHEMA, TIME_OF_DAY_REGEX, parse_fields
 from avowal.logs.format_steps import (
     BUNNY,
     CLF,
@@ -32,11 +32,13 @@ from avowal.logs.format_steps import (
     create_traefik_steps,
 )
 from avowal.logs.json_keys import COMMON_KEYS
-from avowal.logs.json_lines import JsonLinesStep, describe_missing_keys
+from avowal.logs.json_lines import JsonLinesStep
 from avowal.logs.pasted_formats import parse_pasted_format
 from avowal.logs.pattern import FIELD_MARK, LinePattern, mark_fields
 from avowal.logs.w3c import CLOUDFRONT_FIELD, W3cHeader, W3cStep
 from avowal.logs.wrappers import WRAPPERS_MAX, remove_one_wrapper, unwrap_lines
+
+NO_REQUEST_IN_JSON = "the log is JSON, but no object in it is a request"
 
 SAMPLE_LINES_MAX = 400
 """How many lines of a log are used to detect its format."""
@@ -109,6 +111,27 @@ class LogParser:
             )
             requests = requests.filter(~has_no_time)
         return ParseResult(requests, pl.concat(drops).sort("line"))
+
+    def find_problem(self, lines: pl.Series) -> str:
+        """Return which keys are missing if these are JSON objects, and none is a request; else an empty text."""
+        step = next((step for step in self.steps if isinstance(step, JsonLinesStep)), None)
+        if step is None:
+            return ""
+        result = self.parse(lines)
+        reasons = set(result.drops["reason"])
+        if len(result.requests) or DropReason.NOT_A_REQUEST.value not in reasons:
+            return ""
+        return step.describe_missing_keys(number_lines(clean_lines(lines))["text"])
+
+    @property
+    def unnamed_fields(self) -> list[str]:
+        """Return the columns of a request that a pasted format does not name; nothing for other formats."""
+        if not self.is_pasted:
+            return []
+        names = {name for step in self.steps[:1] for name in getattr(step, "field_names", ())}
+        filled = {column for name in names for column in LOG_FIELDS[name].columns}
+        filled |= {"method"} if isinstance(self.steps[0], JsonLinesStep) else set()
+        return [column for column in REQUEST_SCHEMA if column not in filled]
 
     @property
     def is_stateful(self) -> bool:
@@ -301,7 +324,8 @@ def _describe_failure(lines: pl.DataFrame, matched: dict[str, int], sampled: int
     hint = "name the format, or paste its LogFormat or log_format"
     if lines["text"].str.contains(r"^\s*\{").any() and not matched:
         return FormatDetectionError(
-            "the log is JSON, but no object in it is a request", describe_missing_keys(lines["text"])
+            NO_REQUEST_IN_JSON,
+            JsonLinesStep(COMMON_KEYS, is_exact=False).describe_missing_keys(lines["text"]),
         )
     if not sampled:
         return FormatDetectionError("the log has no request yet, so its format cannot be detected", hint)

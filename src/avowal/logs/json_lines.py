@@ -201,6 +201,35 @@ class JsonLinesStep:
             row["microseconds"] = _find_duration(values, field_keys)
         return row
 
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The names of the fields that are read."""
+        return tuple(self.field_keys)
+
+    def describe_missing_keys(self, texts: pl.Series) -> str:
+        """Return a sentence on which keys the objects of a log lack, and what helps. It names no key of the log."""
+        advice = (
+            "rename the keys, or paste the format, such as "
+            """`{"t":"$time_iso8601","a":"$remote_addr","r":"$request","s":$status}`"""
+        )
+        if self.is_exact:
+            keys = ", ".join(
+                f"`{keys[0]}`" for field, keys in self.field_keys.items() if field in TARGET_FIELDS
+            )
+            return f"no object has a request under {keys}; name another format, or {advice}"
+        found = {field for text in texts for field in _find_fields(text)}
+        missing = [
+            f"{label} ({', '.join(f'`{key}`' for key in keys)}, …)"
+            for label, fields, keys in (
+                ("a time", {"time_any"}, ("time", "timestamp", "@timestamp", "time_iso8601")),
+                ("a request", set(TARGET_FIELDS), ("request", "request_uri", "uri", "url", "path")),
+                ("status, method or address", {"status", "method", "address"}, ("status", "method", "ip")),
+            )
+            if not fields & found
+        ]
+        what = f"no key was found for {' and for '.join(missing)}" if missing else "no value is a request"
+        return f"{what}; {advice}"
+
     def _names_method(self, field_keys: dict[str, tuple[str, ...]], row: dict[str, str | None]) -> bool:
         """Return whether the object names the method. The value of `request` may be a request line, or a path."""
         names_method = any(key.rpartition(".")[2] != "request" for key in field_keys.get("method", ()))
@@ -319,29 +348,6 @@ def _find_duration(values: dict[str, Any], field_keys: dict[str, tuple[str, ...]
         if key.endswith(("duration", "timetaken")) and not number.is_integer():
             return str(number * 1e6)
     return None
-
-
-def describe_missing_keys(texts: pl.Series) -> str:
-    """Return a sentence that says which keys the objects of a log lack, and what helps. It names no key of the log."""
-    found = {field for text in texts for field in _find_fields(text)}
-    missing = [
-        f"a {label} ({', '.join(f'`{key}`' for key in keys)}, …)"
-        for label, fields, keys in (
-            ("time", {"time_any"}, ("time", "timestamp", "@timestamp", "time_iso8601")),
-            ("request", set(TARGET_FIELDS), ("request", "request_uri", "uri", "url", "path")),
-            (
-                "status, method or address",
-                {"status", "method", "address"},
-                ("status", "method", "remote_addr"),
-            ),
-        )
-        if not fields & found
-    ]
-    what = f"no key was found for {' and for '.join(missing)}" if missing else "no value is a request"
-    return (
-        f"{what}; rename the keys, or paste the format, such as "
-        """`{"t":"$time_iso8601","a":"$remote_addr","r":"$request","s":$status}`"""
-    )
 
 
 def _find_fields(text: str) -> set[str]:

@@ -151,6 +151,11 @@ class LinePattern:
             any(field.name in _FIELDS_WITH_SPACES and not field.is_quoted for field in fields),
         )
 
+    @property
+    def field_names(self) -> list[str]:
+        """The names of the fields that are read."""
+        return re.findall(r"\(\?P<([a-z_]+)>", "".join(self.regexes[-1:]))
+
     def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Parse the lines that match. Give those that contain two records the reason `merged`."""
         is_merged = pl.col("text").str.count_matches(self.time_regex) > self.times_per_line
