@@ -478,7 +478,10 @@ def test_a_lost_log_key_stops_the_import(site: Site) -> None:
 def test_formats_with_field_directives_continue_in_a_grown_log(site: Site) -> None:
     """A grown log that names its fields only at its beginning is read on with these fields."""
     head = "#Software: Example\n#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(User-Agent)\n"
-    rows = [f"2026-01-05 12:{n:02}:00 192.0.2.1 GET /{n} 200 Mozilla/5.0+(X11;+Linux)\n" for n in range(9)]
+    rows = [
+        f"2026-01-05 12:{n:02}:00 192.0.2.1 GET /{n} 200 Mozilla/5.0+(X11;+Linux;+rv:128.0)+Gecko/20100101+Firefox/128.0\n"
+        for n in range(9)
+    ]
     log = site.log("access.log", head, *rows[:4])
     assert site.import_logs(log)["counts"]["requests"] == 4
     log.write_text(head + "".join(rows))
