@@ -9,8 +9,9 @@ from avowal.app.new_folder import create_folder, list_examples
 from avowal.change.draft import load_documents
 from avowal.config import SETTINGS_FILE
 from avowal.errors import InvalidInputError, RefusedError
-from avowal.policy.prose_check import find_prose_mismatches
-from avowal.policy.terms import compile_terms, find_warnings, load_terms
+from avowal.policy.prose_check import check_prose
+from avowal.policy.terms import compile_terms, load_terms
+from avowal.policy.terms_warnings import find_warnings
 
 TODAY = date(2027, 3, 1)
 
@@ -40,7 +41,10 @@ def test_each_policy_is_valid_and_matches_its_document(tmp_path: Path, example: 
     terms, documents = load_terms(path), load_documents(path)
     assert find_warnings(terms) == []
     assert set(documents) == set(terms.languages)
-    assert all(find_prose_mismatches(document, compile_terms(terms)) == [] for document in documents.values())
+    assert all(
+        check_prose(document, terms).findings == check_prose(document, terms).omissions == []
+        for document in documents.values()
+    )
 
 
 def test_an_unknown_example_is_refused(tmp_path: Path) -> None:
@@ -59,3 +63,14 @@ def test_the_default_terms_set_no_cookie_and_keep_addresses_for_abuse_alone(tmp_
     assert compiled.collection_purposes("ip-address") == ["abuse"]
     assert compiled.retention_ages("ip-address")["full"] == 7 * 86_400
     assert [*compiled.retention_ages("visitor-id")] == ["day"]
+
+
+def test_documents_are_written_in_the_languages_that_are_asked_for(tmp_path: Path) -> None:
+    """Each is declared in the terms, and another language is refused with those that there are."""
+    create_folder(tmp_path / "site", TODAY, languages=["en", "pt-BR", "zh-TW"])
+    path = tmp_path / "site" / "policy" / "terms.toml"
+    assert load_terms(path).languages == ["en", "pt-BR", "zh-TW"]
+    assert set(load_documents(path)) == {"en", "pt-BR", "zh-TW"}
+    with pytest.raises(InvalidInputError) as error_info:
+        create_folder(tmp_path / "other", TODAY, languages=["fr"])
+    assert "pt-BR" in error_info.value.hint

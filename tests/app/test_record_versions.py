@@ -49,7 +49,7 @@ REFERRER = "https://search.example/find?q=words"
 HEAD = """
 vocabulary = 2
 controller = "The operator"
-contact = "privacy@example.org"
+contact = "privacy@site.example"
 updated = {day}
 languages = ["en"]
 

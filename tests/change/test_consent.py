@@ -45,7 +45,7 @@ def publish_terms(site: Site, address: str, content: str, updated: Any = None) -
 TERMS = """
 vocabulary = 1
 controller = "Example"
-contact = "privacy@example.org"
+contact = "privacy@site.example"
 updated = 2026-11-22
 languages = ["en"]
 

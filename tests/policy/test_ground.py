@@ -12,7 +12,8 @@ from avowal.policy.compare import ProtectionRelation, compare
 from avowal.policy.describe import describe_witnesses, format_duty_name, format_duty_value
 from avowal.policy.ground import EvidenceKind
 from avowal.policy.language import find_language
-from avowal.policy.terms import compile_terms, find_warnings, parse_terms
+from avowal.policy.terms import compile_terms, parse_terms
+from avowal.policy.terms_warnings import find_warnings
 from avowal.policy.vocabulary import load_vocabulary
 
 PLAIN = (resources.files("avowal.policy") / "examples" / "unless-refused" / TERMS_FILE).read_text(

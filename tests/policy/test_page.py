@@ -5,7 +5,8 @@ import pytest
 
 from avowal.policy.document import load_document
 from avowal.policy.markdown import render_sections
-from avowal.policy.page import build_json_ld, build_terms_tables, render_policy_page
+from avowal.policy.page import build_json_ld, render_policy_page
+from avowal.policy.page_tables import build_terms_tables
 from avowal.policy.terms import Terms, compile_terms
 from avowal.policy.vocabulary import load_vocabulary
 from support.policy_pages import DEFAULTS, LOOSER_VERSION, SHOWN_VERSION, TERMS, PageReader, prose_document

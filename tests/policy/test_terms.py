@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from avowal import strict
 from avowal.errors import TermsError
+from avowal.policy.about import About
 from avowal.policy.bounds import (
     FOREVER,
     GROUND_ONLY_PURPOSE,
@@ -36,11 +37,11 @@ from avowal.policy.terms import (
     Duties,
     Terms,
     compile_terms,
-    find_warnings,
     load_terms,
     normalize_language_tag,
     parse_age,
 )
+from avowal.policy.terms_warnings import find_warnings
 from avowal.policy.vocabulary import NEWEST_VOCABULARY, WordKind, load_vocabulary
 from support.errors import raises_code
 
@@ -520,6 +521,7 @@ def test_the_docs_describe_every_key() -> None:
         "form": Form,
         "ground": Ground,
         "duties": Duties,
+        "about": About,
     }
     keys = [name for name in Terms.__struct_encode_fields__ if name not in tables]
     keys += [f"{name}.{field}" for name, table in tables.items() for field in table.__struct_encode_fields__]

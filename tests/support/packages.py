@@ -26,7 +26,7 @@ MANIFEST = PackageManifest(
     recipient="cert@example.net",
     row_filter="requests WHERE status = 404",
     controller="Example",
-    contact="privacy@example.org",
+    contact="privacy@site.example",
     refused_categories={},
     file_hashes=hash_files(FILES),
 )

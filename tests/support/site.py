@@ -79,6 +79,42 @@ def wait_until(condition: Callable[[], bool], description: str) -> None:
         pause = min(1.1 * pause, LONGEST_PAUSE_SECONDS)
 
 
+TERMS_PROSE = """## Everyone
+
+This is for all.
+
+## All of it
+
+{categories}
+
+## For what
+
+{purposes}
+
+## For whom
+
+{recipients}
+
+{grounds}
+
+{cookies}
+
+## Versions
+
+This changes.
+
+Last updated on 2026-11-22.
+"""
+"""Prose that is true of any terms, as it is made of references."""
+
+
+def fill_placeholders(terms: str) -> str:
+    """Replace what the policies that come with Avowal leave to the operator."""
+    terms = terms.replace('"The operator of this website"', '"The example project"')
+    terms = terms.replace('"privacy@example.org"', '"privacy@site.example"')
+    return re.sub(r" +# placeholder\b.*", "", terms)
+
+
 @dataclass(frozen=True)
 class CommandResult:
     """The result of a command."""
@@ -135,10 +171,14 @@ class Site:
         assert self.avowal("init", ".", "--example", "unless-refused").status == 0
         terms = self.folder / "policy" / "terms.toml"
         text = re.sub(r"(?m)^updated = \S+", "updated = 2026-11-22", terms.read_text())
+        text = fill_placeholders(text)
         for old, new in changes:
-            assert old in text
+            assert old in text, old
             text = text.replace(old, new)
         terms.write_text(text)
+        document = terms.with_name("privacy-policy.en.md")
+        head = document.read_text().partition("\n## ")[0]
+        document.write_text(f"{head}\n{TERMS_PROSE}")
         (self.folder / "avowal.toml").write_text(settings)
         return self
 

@@ -219,28 +219,27 @@ def test_the_policy_page_shows_the_current_status(server: RunningServer) -> None
     """Sections show what was collected today, who accessed it, releases, future versions and the last verification."""
     result_file = server.site.data / "verified.json"
     wait_until(result_file.exists, "the server to verify the folder")
-    wait_until(lambda: "was verified on" in fetch_text(server, "/privacy/"), "the page to say so")
+    wait_until(lambda: "We last checked" in fetch_text(server, "/privacy/"), "the page to say so")
     notes = read_notes(fetch_text(server, "/privacy/"))
     assert list(notes) == [
-        "Whom this concerns",
-        "What we collect",
-        "What we use it for",
-        "Who else receives it",
-        "When this changes",
+        "Everyone",
+        "All of it",
+        "For what",
+        "For whom",
+        "Versions",
     ]
-    count_note, precision_note = notes["What we collect"]
+    count_note, precision_note = notes["All of it"]
     count = "Fewer than 5" if datetime.now(UTC).date() == TODAY.date() else "0"  # midnight was between
     assert count_note == f"{count} requests and page views came in today (UTC)."
     assert "ip-address: full, " in precision_note
-    assert notes["What we use it for"] == [
+    assert notes["For what"] == [
         "It was looked at 1 time in the last 30 days, for abuse.",
         "1 of these told of single visitors: it is in the ledger.",
     ]
-    assert notes["Who else receives it"] == ["In the last twelve months nothing was released to anybody."]
-    assert notes["When this changes"][1].startswith("Version 3 is to come, and holds from ")
+    assert notes["For whom"] == ["In the last twelve months nothing was released to anybody."]
+    assert notes["Versions"][1].startswith("Version 3 is to come, and holds from ")
     assert [
-        "verificado" in note
-        for note in read_notes(fetch_text(server, "/privacy/", "pt"))["Whom this concerns"]
+        "Verificamos" in note for note in read_notes(fetch_text(server, "/privacy/", "pt"))["Everyone"]
     ] == [True]
     assert not any(read_notes(fetch_text(server, "/privacy/versions/1")).values())
 
@@ -255,9 +254,9 @@ def test_a_failed_verification_is_shown(server: RunningServer) -> None:
         assert (
             server.site.avowal("query", "--purpose", "abuse", "SELECT visitor_id FROM requests").status == 0
         )
-        first = read_notes(fetch_text(server, "/privacy/"))["Whom this concerns"]
-        assert "something did not hold" in first[0]
-        assert "was verified on" in first[1]
+        first = read_notes(fetch_text(server, "/privacy/"))["Everyone"]
+        assert "not fully kept" in first[0]
+        assert "We last checked" in first[1]
     finally:
         path.write_bytes(saved)
 

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from avowal import strict
+from avowal.change.draft_check import require_acknowledgement
 from avowal.change.publish import VersionDraft, adopt_first_version
 from avowal.clock import utc_now
 from avowal.config import Folder
@@ -46,11 +47,16 @@ def load_documents(terms_file: Path) -> dict[str, Document]:
 
 
 def adopt_first_version_if_none(register: Register, folder: Folder) -> None:
-    """Adopt the folder's terms as the first version, if there is no version yet."""
+    """Adopt the folder's terms as the first version, if there is none yet, even with placeholders of the template.
+
+    Raises RefusedError if their documents have findings, which nobody acknowledged.
+    """
     if register.versions():
         return
     try:
-        adopt_first_version(register, load_draft(find_terms_path(folder)), utc_now())
+        draft = load_draft(find_terms_path(folder))
+        require_acknowledgement(draft, "", [])
+        adopt_first_version(register, draft, utc_now())
     except RefusedError:  # another process may have adopted them at the same moment
         if not register.versions():
             raise

@@ -8,9 +8,17 @@ from enum import StrEnum
 from avowal.change.notice import build_notices
 from avowal.errors import RefusedError, TermsError
 from avowal.policy.compare import Comparison, compare
-from avowal.policy.document import Document
+from avowal.policy.document import Document, normalize_text
+from avowal.policy.prose_check import ProseCheck, check_prose, encode_checks
+from avowal.policy.references import render_document
 from avowal.policy.terms import Terms, compile_terms
-from avowal.register.register import TERMS_DOCUMENT, PublishedDocument, Register, Version
+from avowal.register.register import (
+    PROSE_CHECK_DOCUMENT,
+    TERMS_DOCUMENT,
+    PublishedDocument,
+    Register,
+    Version,
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,10 @@ class VersionDraft:
         return Version(number, compiled.identity, canonical, self.terms_text, effective_at, now)
 
     def build_pages(self, now: datetime) -> list[PublishedDocument]:
-        """Return the documents in the languages that the terms declare. Raises TermsError if one is missing."""
+        """Return the documents in the languages that the terms declare, with their references rendered.
+
+        Their lines end with line feeds. Raises TermsError if a document is missing, or if a reference names nothing.
+        """
         if missing := [language for language in self.terms.languages if language not in self.documents]:
             raise TermsError(
                 f"there is no document in `{missing[0]}`, which the terms declare",
@@ -36,9 +47,23 @@ class VersionDraft:
                 code="document-missing",
             )
         return [
-            PublishedDocument(language, self.documents[language].text, now)
+            PublishedDocument(
+                language, render_document(self.documents[language], self.terms).document.text, now
+            )
             for language in self.terms.languages
         ]
+
+    def check_prose(self) -> list[ProseCheck]:
+        """Return the comparison of each document with the terms. Raises TermsError if a reference names nothing."""
+        return [
+            check_prose(self.documents[language], self.terms)
+            for language in self.terms.languages
+            if language in self.documents
+        ]
+
+    def build_record_of_checks(self, now: datetime) -> PublishedDocument:
+        """Return what is recorded of the comparison, whose hash is what the operator acknowledged."""
+        return PublishedDocument(PROSE_CHECK_DOCUMENT, encode_checks(self.check_prose()), now)
 
 
 class PublishOutcome(StrEnum):
@@ -77,7 +102,7 @@ def adopt_first_version(register: Register, draft: VersionDraft, now: datetime) 
             code="date-in-future",
         )
     version = draft.build_version(1, effective_at, now)
-    register.publish(version, draft.build_pages(now))
+    register.publish(version, [*draft.build_pages(now), draft.build_record_of_checks(now)])
     return version
 
 
@@ -102,11 +127,12 @@ def publish_version(
     compiled, pages = compile_terms(draft.terms), draft.build_pages(now)
     comparison = compare(last.compiled_terms, compiled)
     if compiled.identity == last.identity:
-        published = {page.language: page.text for page in register.documents(last.number)}
-        corrections = [page for page in pages if published.get(page.language) != page.text]
+        published = {page.language: normalize_text(page.text) for page in register.documents(last.number)}
+        corrections = [page for page in pages if published.get(page.language) != normalize_text(page.text)]
         if _needs_correction(last.terms, draft.terms):
             corrections.append(PublishedDocument(TERMS_DOCUMENT, draft.terms_text, now))
         if corrections:
+            corrections.append(draft.build_record_of_checks(now))
             register.correct_documents(last.number, corrections)
         return PublishResult(
             PublishOutcome.CORRECTED if corrections else PublishOutcome.UNCHANGED, last, comparison
@@ -124,7 +150,8 @@ def publish_version(
             )
     version = draft.build_version(last.number + 1, effective_at, now)
     languages = dict.fromkeys(page.language for page in (*pages, *register.documents(last.number)))
-    register.publish(version, pages, build_notices(last, version, languages))
+    record = draft.build_record_of_checks(now)
+    register.publish(version, [*pages, record], build_notices(last, version, languages))
     return PublishResult(PublishOutcome.PUBLISHED, version, comparison)
 
 
@@ -132,7 +159,7 @@ def _needs_correction(published: Terms, draft: Terms) -> bool:
     """Return whether terms of the same meaning differ in what is used of them besides their bounds."""
     return any(
         getattr(published, name) != getattr(draft, name)
-        for name in ("controller", "contact", "languages", "forms")
+        for name in ("controller", "contact", "languages", "forms", "about")
     )
 
 

@@ -19,9 +19,12 @@ def init(
     example: Annotated[
         str, typer.Option(help="Begin with the policy of an example: `unless-refused` has a cookie.")
     ] = "",
+    languages: Annotated[
+        str, typer.Option(help="The languages of the document, such as `en,pt-BR,zh-TW`.")
+    ] = "en",
 ) -> None:
     """Create a folder with settings and a policy that is in force from today, as terms and as a document."""
-    created = create_folder(folder, utc_now().date(), example)
+    created = create_folder(folder, utc_now().date(), example, languages.split(","))
     console = create_console()
     for path in created:
         console.print(f"created {path}", markup=False)

@@ -14,6 +14,12 @@ from avowal.policy.vocabulary import expand_words
 from avowal.strict import read_text
 
 DataFolderOption = Annotated[Path | None, typer.Option("--data", help="The data folder.")]
+AcknowledgeOption = Annotated[
+    str,
+    typer.Option(
+        help="Acknowledge the findings of `avowal policy check`, by their hash or its first 12 digits or more."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print one table as CSV.")]
 ReaderOption = Annotated[

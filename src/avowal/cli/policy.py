@@ -7,9 +7,12 @@ from typing import Annotated
 import msgspec
 import typer
 
+from avowal import strict
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.session import find_version
 from avowal.change.draft import find_terms_path, load_documents
+from avowal.change.draft_check import ACKNOWLEDGEMENT_LENGTH_MIN, find_placeholders
+from avowal.change.publish import VersionDraft
 from avowal.cli import (
     policy_adopt,
     policy_history,
@@ -20,14 +23,15 @@ from avowal.cli import (
     policy_withdraw,
 )
 from avowal.cli.options import JsonOption, create_app
-from avowal.cli.output import print_differences, print_json
+from avowal.cli.output import print_differences, print_json, print_line
 from avowal.cli.text_table import TextTable, create_console
 from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
 from avowal.policy.describe import format_ages
-from avowal.policy.prose_check import find_prose_mismatches
-from avowal.policy.terms import Terms, compile_terms, find_warnings, load_terms
+from avowal.policy.prose_check import hash_checks
+from avowal.policy.terms import Terms, compile_terms, load_terms
+from avowal.policy.terms_warnings import find_warnings
 
 app = create_app(is_group=True)
 for module in (
@@ -52,23 +56,35 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
     path = path or find_terms_path(find_folder(None))
     terms = load_terms(path)
     compiled = compile_terms(terms)
-    texts = load_documents(path)
-    missing = [language for language in terms.languages if language not in texts]
+    documents = load_documents(path)
+    missing = [language for language in terms.languages if language not in documents]
     if missing:
         raise TermsError(
             f"{path}: there is no document in `{missing[0]}`",
             f"put a document with `lang: {missing[0]}` into the same folder",
             code="document-missing",
         )
+    draft = VersionDraft(terms, strict.read_text(path, TermsError), documents)
+    checks = draft.check_prose()
+    findings = [finding for check in checks for finding in check.findings]
     warnings = find_warnings(terms)
     warnings += [
         f"the document in `{language}` says it was updated on {text.updated_on}, the terms on {terms.updated_on}"
-        for language, text in texts.items()
+        for language, text in documents.items()
         if text.updated_on not in {None, terms.updated_on}
     ]
-    warnings += [sentence for text in texts.values() for sentence in find_prose_mismatches(text, compiled)]
+    warnings += [omission for check in checks for omission in check.omissions]
+    warnings += [f"placeholder: {placeholder}" for placeholder in find_placeholders(draft)]
     if as_json:
-        print_json({"identity": compiled.identity, "rules": len(compiled.cells), "warnings": warnings})
+        print_json(
+            {
+                "identity": compiled.identity,
+                "rules": len(compiled.cells),
+                "warnings": [*warnings, *findings],
+                "findings": findings,
+                "acknowledgement": hash_checks(checks) if findings else "",
+            }
+        )
         return
     console = create_console()
     console.print(
@@ -76,8 +92,14 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
         markup=False,
         soft_wrap=True,
     )
-    for warning in warnings:
+    for warning in [*warnings, *findings]:
         console.print(f"  {warning}", style="yellow", markup=False, soft_wrap=True)
+    if findings:
+        print_line(
+            f"{len(findings)} of these {'is a finding' if len(findings) == 1 else 'are findings'} of the documents: to "
+            f"adopt or publish it anyway, give `--acknowledge {hash_checks(checks)[:ACKNOWLEDGEMENT_LENGTH_MIN]}`; the "
+            "page will show it"
+        )
 
 
 @app.command()

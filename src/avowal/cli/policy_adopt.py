@@ -4,8 +4,9 @@ from contextlib import closing
 
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.change.draft import find_terms_path, load_draft
+from avowal.change.draft_check import require_acknowledgement, require_no_placeholders
 from avowal.change.publish import adopt_first_version
-from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.options import AcknowledgeOption, DataFolderOption, JsonOption, create_app
 from avowal.cli.output import print_json, print_line, version_to_object
 from avowal.clock import utc_now
 
@@ -13,11 +14,16 @@ app = create_app()
 
 
 @app.command("adopt")
-def adopt_terms(as_json: JsonOption = False, data: DataFolderOption = None) -> None:
+def adopt_terms(
+    acknowledge: AcknowledgeOption = "", as_json: JsonOption = False, data: DataFolderOption = None
+) -> None:
     """Put the folder's terms in force as the first version, from their `updated` day, which must be in the past."""
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
-        version = adopt_first_version(register, load_draft(find_terms_path(folder)), utc_now())
+        draft = load_draft(find_terms_path(folder))
+        require_no_placeholders(draft)
+        require_acknowledgement(draft, acknowledge, [])
+        version = adopt_first_version(register, draft, utc_now())
     if as_json:
         print_json(version_to_object(version))
     else:

@@ -7,8 +7,9 @@ import typer
 
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.change.draft import find_terms_path, load_draft
+from avowal.change.draft_check import require_acknowledgement, require_no_placeholders
 from avowal.change.publish import PublishOutcome, PublishResult, publish_version
-from avowal.cli.options import DataFolderOption, JsonOption, create_app
+from avowal.cli.options import AcknowledgeOption, DataFolderOption, JsonOption, create_app
 from avowal.cli.output import (
     print_contract_result,
     print_differences,
@@ -29,6 +30,7 @@ def publish_terms(
     accept_weaker: Annotated[
         bool, typer.Option("--accept-weaker", help="Publish although the new terms protect less.")
     ] = False,
+    acknowledge: AcknowledgeOption = "",
     as_json: JsonOption = False,
     data: DataFolderOption = None,
 ) -> None:
@@ -36,6 +38,11 @@ def publish_terms(
     folder = find_folder(data)
     with closing(open_folder_register(data)) as register:
         draft = load_draft(find_terms_path(folder))
+        require_no_placeholders(draft)
+        versions = register.versions()
+        require_acknowledgement(
+            draft, acknowledge, register.prose_checks(versions[-1].number) if versions else []
+        )
         with register.publication_lock():
             result = publish_version(register, draft, utc_now(), accept_weaker=accept_weaker)
         insufficient = find_insufficient_contracts(

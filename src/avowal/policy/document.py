@@ -68,6 +68,15 @@ def parse_document(text: str, source_name: str) -> Document:
     return Document(text, front_matter, body, title, tag, _find_update_date(source_name, body))
 
 
+def normalize_text(text: str) -> str:
+    """Return a text as it is compared with another: without what nobody sees.
+
+    That is a byte order mark, the kind of line ends, blanks at the end of lines, and blank lines at its end.
+    """
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+
+
 def _parse_front_matter(source_name: str, text: str) -> dict[str, Any]:
     try:
         front_matter = yaml.safe_load(text)

@@ -28,6 +28,11 @@ class Language:
         self._catalogue = catalogue
 
     @property
+    def locale(self) -> Locale:
+        """The locale, by which lists, numbers and dates are formatted."""
+        return self._locale
+
+    @property
     def tag(self) -> str:
         """The tag (BCP 47) of the language of the catalogue; `en` if there is none."""
         return "-".join(part for part in (self._locale.language, self._locale.territory) if part)

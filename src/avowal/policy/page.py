@@ -12,29 +12,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from markupsafe import Markup
 
 from avowal.base_path import address
-from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, AgeByPrecision, Bounds, Cell
+from avowal.policy.bounds import AgeByPrecision, Bounds, Cell
 from avowal.policy.describe import (
     describe_looser_and_stricter,
     format_age,
-    format_ages,
-    format_duty_name,
-    format_duty_value,
 )
 from avowal.policy.document import Document
-from avowal.policy.language import ENGLISH, Language, find_language, language_name, text_direction
+from avowal.policy.language import Language, find_language, language_name, text_direction
 from avowal.policy.markdown import render_sections
-from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, VocabularyWord, WordKind
+from avowal.policy.page_tables import build_terms_tables
+from avowal.policy.prose_check import ProseCheck
+from avowal.policy.vocabulary import Vocabulary, WordKind
 
 if TYPE_CHECKING:
     import jinja2
-
-
-class PageTable(NamedTuple):
-    """A table of a page."""
-
-    caption: str
-    headings: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
 
 
 class PageVersion(NamedTuple):
@@ -74,12 +65,14 @@ def render_policy_page(
     sentences_by_section: Callable[[Sequence[str]], Sequence[Sequence[str]]] = lambda texts: (
         [()] * len(texts)
     ),
+    prose_check: ProseCheck | None = None,
 ) -> str:
     """Return the page as HTML in the language of its document. HTML in the prose is shown as text.
 
     The page needs no other file. `versions` are all versions up to this one; the page lists their differences.
     `sentences_by_section` gets the texts of the sections, and returns the sentences to show beside each of them. Tags
-    for sharing (Open Graph) are left out if the front matter says `share: false`.
+    for sharing (Open Graph) are left out if the front matter says `share: false`. `prose_check` is what the
+    comparison of the prose with the terms found.
     """
     parts = render_sections(document)
     sentences = sentences_by_section([text for text, _ in parts])
@@ -94,6 +87,8 @@ def render_policy_page(
         shared=document.front_matter.get("share", True) is not False,
         sections=[(html, beside) for (_, html), beside in zip(parts, sentences, strict=True)],
         has_status=any(sentences),
+        check_sentences=describe_prose_check(prose_check, language) if prose_check else [],
+        findings=prose_check.findings if prose_check else [],
         tables=[table for table in build_terms_tables(version.bounds, vocabulary, language) if table.rows],
         changes=describe_version_changes(versions, language),
         links=links,
@@ -125,6 +120,39 @@ def render_template(template: str, language_tag: str, package: str = "avowal.pol
             **context,
         )
     )
+
+
+def describe_prose_check(check: ProseCheck, language: Language) -> list[str]:
+    """Return sentences about how a document was verified against the terms, and that only."""
+    sentences = []
+    if check.references:
+        sentences.append(
+            language.translate_count(
+                "{n} value in this text was filled in from the rules below.",
+                "{n} values in this text were filled in from the rules below.",
+                check.references,
+            )
+        )
+    if check.is_compared:
+        sentences.append(
+            language.translate(
+                "A program compared the other numbers and the words of this text with these rules; it does not "
+                "understand the text."
+            )
+        )
+    else:
+        sentences.append(language.translate("The rest of this text was not compared with these rules."))
+    if check.findings:
+        sentences.append(
+            language.translate_count(
+                "In {n} place this text says something that the rules do not confirm; the operator published it "
+                "knowing that:",
+                "In {n} places this text says something that the rules do not confirm; the operator published it "
+                "knowing that:",
+                len(check.findings),
+            )
+        )
+    return sentences
 
 
 class VersionLabel(NamedTuple):
@@ -177,43 +205,6 @@ def describe_version_change(old: PageVersion | None, new: PageVersion, language:
     )
 
 
-def build_terms_tables(
-    bounds: Bounds, vocabulary: Vocabulary, language: Language = ENGLISH
-) -> list[PageTable]:
-    """Return the tables of collection, disclosure, evidence, forms, cookies and duties."""
-    say = language.translate
-    return [
-        PageTable(
-            say("What is collected"),
-            (say("what"), say("that is"), say("kept for"), say("used for")),
-            _build_collection_rows(bounds, vocabulary, language),
-        ),
-        PageTable(
-            say("Who else may receive what"),
-            (say("to"), say("because"), say("what"), say("up to the age of")),
-            _build_disclosure_rows(bounds, vocabulary, language),
-        ),
-        PageTable(
-            say("What has to be there before anything is disclosed"),
-            (say("because"), say("evidence"), say("approved by others")),
-            _build_evidence_rows(bounds, vocabulary, language),
-        ),
-        PageTable(
-            say("What others receive to do what you asked for"),
-            (say("form"), say("what")),
-            _build_needs_rows(bounds, language),
-        ),
-        PageTable(
-            say("Cookies"),
-            (say("cookie"), say("set by"), say("when"), say("for"), say("kept for")),
-            _build_cookie_rows(bounds, language),
-        ),
-        PageTable(
-            say("What you are owed"), (say("duty"), say("how much")), _build_duty_rows(bounds, language)
-        ),
-    ]
-
-
 def build_json_ld(version: PageVersion, controller: str, vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the version in the W3C Data Privacy Vocabulary 2, as JSON-LD, with one process for each cell."""
     return {
@@ -256,101 +247,6 @@ def _build_process(cell: Cell, ages: AgeByPrecision, vocabulary: Vocabulary) -> 
 def _dpv_terms(vocabulary: Vocabulary, kind: WordKind, word: str) -> list[dict[str, str]]:
     leaf = vocabulary.words(kind).get(word)
     return [{"@id": term} for term in leaf.dpv] if leaf else []
-
-
-def _build_collection_rows(
-    bounds: Bounds, vocabulary: Vocabulary, language: Language
-) -> list[tuple[str, ...]]:
-    return [
-        (
-            language.translate_word("category", category),
-            _describe_word(vocabulary.categories.get(category), language),
-            _format_retention(bounds.retention_ages(category), language),
-            language.translate_words("purpose", bounds.collection_purposes(category)),
-        )
-        for category in bounds.collected_categories
-    ]
-
-
-def _describe_word(word: VocabularyWord | None, language: Language) -> str:
-    return language.translate(word.description).replace("`", "'") if word else ""
-
-
-def _format_retention(ages: AgeByPrecision, language: Language) -> str:
-    """Return ages as text: one age if it is the same at every precision up to the finest, else by precision."""
-    is_same = len(set(ages.values())) == 1 and FULL_PRECISION in ages
-    return format_age(ages[FULL_PRECISION], language) if is_same else format_ages(ages, language)
-
-
-def _build_disclosure_rows(
-    bounds: Bounds, vocabulary: Vocabulary, language: Language
-) -> list[tuple[str, ...]]:
-    contract = language.translate("It works for this website, under a contract that protects as much.")
-    rows: dict[tuple[str, str, str], list[str]] = {}
-    for cell, ages in sorted(bounds.cells.items()):
-        if cell.recipient in {OPERATOR, THIRD_PARTY} or cell.cookie_name:
-            continue
-        recipient = (
-            _describe_word(vocabulary.recipients.get(cell.recipient), language).rstrip(".。")
-            or cell.recipient
-        )
-        ground = _describe_word(vocabulary.grounds.get(cell.ground), language)
-        reason = ground or (contract if cell.ground == OWN_USE else cell.ground)
-        categories = rows.setdefault((recipient, reason, _format_retention(ages, language)), [])
-        if cell.category not in categories:
-            categories.append(cell.category)
-    return [
-        (recipient, reason, language.translate_words("category", categories), age)
-        for (recipient, reason, age), categories in rows.items()
-    ]
-
-
-def _build_duty_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
-    return [
-        (format_duty_name(name, language), format_duty_value(name, amount, language))
-        for name, amount in bounds.duties.items()
-    ]
-
-
-def _build_evidence_rows(bounds: Bounds, vocabulary: Vocabulary, language: Language) -> list[tuple[str, ...]]:
-    return [
-        (
-            _describe_word(vocabulary.grounds.get(ground), language)
-            or language.translate_word("ground", ground),
-            language.translate_words("evidence", requirements.evidence),
-            language.translate_count("{n} person", "{n} persons", requirements.approvals)
-            if requirements.approvals
-            else language.translate("nobody"),
-        )
-        for ground, requirements in sorted(bounds.grounds.items())
-    ]
-
-
-def _build_needs_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
-    return [
-        (form, language.translate_words("category", sorted(needs.categories)))
-        for form, needs in sorted(bounds.form_needs.items())
-    ]
-
-
-def _build_cookie_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
-    rows: dict[tuple[str, str, str, str], list[str]] = {}
-    for cell, ages in sorted(bounds.cells.items()):
-        if cell.cookie_name:
-            refusable = "unless-refused" in ages
-            basis = (
-                language.translate("unless you refuse it")
-                if refusable
-                else language.translate("if you accept it")
-            )
-            is_own = cell.recipient == OPERATOR
-            setter = language.translate("this website") if is_own else language.translate("a third party")
-            age = format_age(next(iter(ages.values())), language)
-            rows.setdefault((cell.cookie_name, setter, basis, age), []).append(cell.purpose)
-    return [
-        (name, setter, basis, language.translate_words("purpose", purposes), age)
-        for (name, setter, basis, age), purposes in rows.items()
-    ]
 
 
 @cache

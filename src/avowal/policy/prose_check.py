@@ -1,194 +1,333 @@
-"""Compares the prose of a document with the terms: practices that only one of the two mentions.
+"""Compare the prose of a document with its terms: durations, numbers, lists and practices that the terms do not back.
 
-The comparison looks for English words and does not understand the text, so each finding is a warning with a line.
+References (`avowal.policy.references`) need no comparison, as they are rendered from the terms. What stands beside them
+is compared by words and numbers in English, Portuguese and Traditional Chinese; the text is not understood. In another
+language each number is listed. Whoever adopts a document with findings has to acknowledge them (V9 in
+`docs/spec/terms.md`).
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
 
-from avowal.policy.bounds import OPERATOR, PROCESSOR, THIRD_PARTY, Bounds
+import msgspec
+import rfc8785
+
+from avowal.policy.bounds import OWN_USE, CompiledTerms
 from avowal.policy.document import Document
-
-CHECKED_LANGUAGE = "en"
-
-NEGATION = re.compile(
-    r"\b(?:not|never|no|nor|neither|nobody|none|without|cannot|(?:do|does|did|wo|ca|is|are)n[\u2019']t)\b",
-    re.IGNORECASE,
+from avowal.policy.labels import find_precision_label
+from avowal.policy.language import find_language
+from avowal.policy.numbers import Number, find_numbers
+from avowal.policy.practices import (
+    COMPARED_LANGUAGES,
+    DISCLOSURE_WORDS,
+    GROUND_GROUPS,
+    NEGATIONS,
+    PRACTICES,
+    GroundGroup,
+    Practice,
 )
-"""Words with which a sentence probably says that something is not done."""
+from avowal.policy.references import REFERENCE, render_document
+from avowal.policy.sentences import Sentence, split_sentences
+from avowal.policy.terms import Terms, compile_terms
+from avowal.policy.vocabulary import FULL_PRECISION, load_vocabulary
+from avowal.policy.written_age import Duration, list_durations
 
-_PARAGRAPH = re.compile(r"(?:[^\n]|\n(?!\s*\n))+")
-_SENTENCE = re.compile(r"\S.*?(?:[.!?;:](?=\s)|\Z)", re.DOTALL)
+
+class ProseCheck(msgspec.Struct, frozen=True):
+    """The result of comparing one document with its terms."""
+
+    language: str
+    is_compared: bool
+    """Whether the words and numbers of its prose were compared; otherwise its numbers are only listed."""
+    references: int
+    """How many references it has, whose values are rendered from the terms."""
+    findings: list[str]
+    """What it says and the terms do not back, each with its line, as sentences in English."""
+    omissions: list[str]
+    """What it leaves unsaid or uncompared, as sentences in English. It needs no acknowledgement."""
 
 
-@dataclass(frozen=True)
-class Practice:
-    """A practice that a policy may mention: its name, a pattern of words for it, and whether terms declare it.
+def encode_checks(checks: Sequence[ProseCheck]) -> str:
+    """Return canonical JSON of the checks of a version's documents. Its SHA-256 is what is acknowledged."""
+    return rfc8785.dumps(msgspec.to_builtins(sorted(checks, key=lambda check: check.language))).decode()
 
-    With `mention_optional`, the document need not mention it although the terms declare it.
+
+def decode_checks(text: str) -> list[ProseCheck]:
+    """Return the checks that `encode_checks` encoded."""
+    return msgspec.json.decode(text, type=list[ProseCheck])
+
+
+def hash_checks(checks: Sequence[ProseCheck]) -> str:
+    """Return what an acknowledgement of the findings names: the SHA-256 of the encoded checks, in hexadecimal."""
+    return sha256(encode_checks(checks).encode()).hexdigest()
+
+
+def check_prose(document: Document, terms: Terms) -> ProseCheck:
+    """Compare a document, as it is before its references are rendered, with its terms.
+
+    Raises TermsError if a reference names nothing in the terms.
     """
-
-    name: str
-    pattern: str
-    is_declared: Callable[[Bounds], bool]
-    mention_optional: bool = False
-
-    def find(self, text: str) -> re.Match[str] | None:
-        """Return the first match of its words in a text."""
-        return re.search(self.pattern, text, re.IGNORECASE | re.DOTALL)
-
-
-def _collects(*categories: str) -> Callable[[Bounds], bool]:
-    return lambda bounds: not set(categories).isdisjoint(bounds.collected_categories)
-
-
-def _uses(purpose: str) -> Callable[[Bounds], bool]:
-    return lambda bounds: any(cell.purpose == purpose for cell in bounds.cells)
-
-
-def _discloses(*grounds: str) -> Callable[[Bounds], bool]:
-    return lambda bounds: any(cell.ground in grounds for cell in bounds.cells)
-
-
-def _never(_: Bounds) -> bool:
-    return False
-
-
-PRACTICES = (
-    Practice(
-        "IP addresses",
-        r"\bIP[ -]address|internet protocol|address\w* that .{0,20}(?:came|come)",
-        _collects("ip-address"),
-    ),
-    Practice(
-        "the time of visits and views",
-        r"\btimes? (?:and|of)\b|\bwhen .{0,40}\b(?:visit|view)|date and time",
-        _collects("visit-time", "view-time", "request-time"),
-    ),
-    Practice(
-        "the duration of visits and views",
-        r"\bduration|\bhow long\b(?! (?:we|it is|they are) ke)",
-        _collects("visit-duration", "view-duration"),
-    ),
-    Practice("the pages that are viewed", r"\bpages?\b", _collects("page-path", "view-time")),
-    Practice(
-        "what stands behind a page's question mark",
-        r"\bquer(?:y|ies)\b|question mark",
-        _collects("page-query"),
-        mention_optional=True,
-    ),
-    Practice(
-        "where visitors come from",
-        r"\breferr(?:er|ing|al)|(?:visitor|you) came from|previous page",
-        _collects("referrer"),
-    ),
-    Practice("browsers", r"\bbrowser", _collects("browser")),
-    Practice("operating systems", r"\boperating systems?", _collects("operating-system")),
-    Practice("devices", r"\bdevices?\b|computer system|mobile phone", _collects("device-kind")),
-    Practice("locations", r"\b(?:geo)?location|\bcountr(?:y|ies)\b|\bcity\b", _collects("country")),
-    Practice("cookies", r"\bcookies?\b", lambda bounds: any(cell.cookie_name for cell in bounds.cells)),
-    Practice(
-        "protection against floods",
-        r"\bflood|\bDDOS\b|denial[ -]of[ -]service",
-        lambda bounds: any(cell.cookie_name and cell.recipient == THIRD_PARTY for cell in bounds.cells),
-    ),
-    Practice(
-        "third parties",
-        r"\bthird[ -]part(?:y|ies)|service providers?|\bcontractors?\b|\bpartners\b|(?:to|let|works? with) others",
-        lambda bounds: any(cell.recipient not in {OPERATOR, THIRD_PARTY} for cell in bounds.cells),
-    ),
-    Practice(
-        "work that others do under a contract",
-        r"\bcontract|on (?:our|its) behalf|works? for us",
-        lambda bounds: any(cell.recipient == PROCESSOR for cell in bounds.cells),
-    ),
-    Practice("disclosure that a visitor authorised", r"\bauthori[sz]", _discloses("authorised")),
-    Practice(
-        "what a function needs that was asked for",
-        r"\bfunctions? requested|asked for\b",
-        _discloses("requested-function"),
-    ),
-    Practice("fraud and abuse", r"\bfraud|\babuse|\bmisuse|\bspam\b", _uses("abuse")),
-    Practice(
-        "what the law requires",
-        r"\blaws?\b|\blegal|\bcourt",
-        _discloses("instrument", "legal-rights", "rights-and-safety"),
-    ),
-    Practice("availability", r"\bavailab|be reached|\buptime", _uses("availability")),
-    Practice("performance", r"\bperformance\b|\bfast\b|\bspeed", _uses("performance")),
-    Practice("the content of the site", r"\bcontent\b", _uses("content")),
-    Practice(
-        "how long information is kept",
-        r"\bretain|\bretention|\bkeeps?\b.{0,60}\b(?:day|month|year)s?\b|\b(?:kept|stored|deleted)\b.{0,60}\b(?:day|month|year)s?\b"
-        r"|\bafter \w+ (?:day|month|year)s?\b|\b\d+ (?:day|month|year)s\b",
-        lambda bounds: any(
-            age is not None
-            for name in bounds.collected_categories
-            for age in bounds.retention_ages(name).values()
-        ),
-    ),
-    Practice("advertising", r"\badvertis|\bads\b|\bmarketing|\bretarget|\bpromotional", _never),
-    Practice("selling information", r"\bsells?\b|\bsold\b|\bsale\b|\brent(?:s|ed)?\b", _never),
-    Practice("profiles of persons", r"\bprofil(?:es?|ing)\b|automated decision", _never),
-    Practice(
-        "e-mail and postal addresses",
-        r"\be-?mail address|\bpostal address|\bphone number|\bnewsletter",
-        _collects("email-address", "postal-address", "telephone-number"),
-    ),
-    Practice(
-        "what people write to the site",
-        r"\bcontact form|\bforms? (?:that )?you (?:fill|send|submit)|\bmessages? (?:that )?you"
-        r"|\byou (?:write|submit|send us)\b",
-        _collects("message", "answer", "person-name", "uploaded-file"),
-    ),
-    Practice(
-        "what is done on pages",
-        r"\bclick(?:s|ed)?\b|\blinks? (?:that )?you (?:follow|open)|\binteract",
-        _collects("download", "outbound-link", "upload", "named-event"),
-    ),
-    Practice(
-        "how pages fare in browsers",
-        r"\bweb vitals\b|\bscript errors?\b|\berrors (?:of|in) (?:the |its )?scripts"
-        r"|\bhow (?:soon|fast) (?:a |the )?pages? (?:show|appear|load)",
-        _collects("web-vitals", "script-errors", "not-found"),
-    ),
-    Practice("payments", r"\bpayments?\b|\bcredit card|\bbilling", _never),
-)
-"""The practices that are looked for. Terms never declare those that the vocabulary has no words for."""
-
-
-def find_prose_mismatches(document: Document, bounds: Bounds) -> list[str]:
-    """Return a sentence for each practice that the document mentions and the terms do not declare, and the reverse."""
-    if document.language.partition("-")[0] != CHECKED_LANGUAGE:
-        return [f"the document in `{document.language}` is not compared with the terms: only English is"]
-    undeclared, unmentioned = [], []
-    sentences = list(_find_sentences(document))
-    for practice in PRACTICES:
-        places = [
-            (line + text.count("\n", 0, match.start()), text)
-            for line, text in sentences
-            if (match := practice.find(text))
+    rendered = render_document(document, terms)
+    prose = _Prose(document, compile_terms(terms), terms)
+    if prose.is_compared:
+        findings, omissions = prose.list_findings(), list(prose.find_omissions())
+    else:
+        findings = prose.list_numbers()
+        omissions = [
+            f"the document in `{document.language}` is not compared with the terms, but its numbers are listed"
         ]
-        if practice.is_declared(bounds):
-            if not places and not practice.mention_optional:
-                unmentioned.append(practice.name)
-        else:
-            undeclared += [(line, practice.name) for line, text in places if not NEGATION.search(text)]
-    findings = [
-        f"the document in `{document.language}`, line {line}, speaks of {name}, which the terms do not declare"
-        for line, name in sorted(undeclared)
-    ]
-    return findings + [
-        f"the terms declare {name}; the document in `{document.language}` never speaks of it"
-        for name in unmentioned
-    ]
+    return ProseCheck(document.language, prose.is_compared, rendered.reference_count, findings, omissions)
 
 
-def _find_sentences(document: Document) -> Iterator[tuple[int, str]]:
-    """Yield each sentence of the prose with the number of its first line in the file."""
-    before = document.text.count("\n") - document.body.count("\n") + 1
-    for paragraph in _PARAGRAPH.finditer(document.body):
-        for sentence in _SENTENCE.finditer(paragraph[0]):
-            place = paragraph.start() + sentence.start()
-            yield before + document.body.count("\n", 0, place), sentence[0]
+@dataclass
+class _Prose:
+    document: Document
+    bounds: CompiledTerms
+    terms: Terms
+    references: list[tuple[str, str]] = field(default_factory=list)
+    """The name and the word of each reference."""
+
+    def __post_init__(self) -> None:
+        self.references = [
+            (match["name"], match["word"] or "")
+            for match in REFERENCE.finditer(self.document.body)
+            if not match["escape"]
+        ]
+
+    @cached_property
+    def language(self) -> str:
+        """The primary language; empty if prose in it is not compared."""
+        tag = self.document.language
+        if tag.partition("-")[0] == "zh" and find_language(tag).tag != "zh-TW":
+            return ""
+        primary = tag.partition("-")[0]
+        return primary if primary in COMPARED_LANGUAGES else ""
+
+    @property
+    def is_compared(self) -> bool:
+        return bool(self.language)
+
+    @cached_property
+    def sentences(self) -> list[Sentence]:
+        return list(split_sentences(self.document))
+
+    def list_numbers(self) -> list[str]:
+        """Return each number of a document that is not compared."""
+        tag = self.document.language
+        return [
+            f"the document in `{tag}`, line {sentence.line + line}, has the number `{number.text}`"
+            for sentence in self.sentences
+            for line, number in _locate(sentence.text, "")
+        ]
+
+    def list_findings(self) -> list[str]:
+        """Return what the prose says and the terms do not back, in the order of its lines."""
+        found = [*self._find_undeclared(), *self._find_unbacked_numbers()]
+        tag = self.document.language
+        sentences = [f"the document in `{tag}`, line {line}, {what}" for line, what in sorted(set(found))]
+        return [*sentences, *self._find_missing_grounds()]
+
+    def _find_undeclared(self) -> Iterator[tuple[int, str]]:
+        """Yield the line and description of each practice that the prose speaks of and the terms do not declare."""
+        for practice in PRACTICES:
+            if practice.is_declared(self.bounds):
+                continue
+            for sentence in self.sentences:
+                match = practice.find(sentence.text, self.language)
+                if match and not sentence.is_heading and not self._is_negated(sentence):
+                    line = sentence.line + sentence.text.count("\n", 0, match.start())
+                    yield line, f"speaks of {practice.name}, which the terms do not declare"
+
+    def _is_negated(self, sentence: Sentence) -> bool:
+        """Return whether a sentence, or what it continues, probably says that something is not done."""
+        return bool(NEGATIONS[self.language].search(sentence.text))
+
+    def find_omissions(self) -> Iterator[str]:
+        """Yield a sentence for each practice that the terms declare and the document never mentions."""
+        for practice in PRACTICES:
+            if (
+                practice.is_declared(self.bounds)
+                and not practice.mention_optional
+                and not self._refers_to(practice)
+                and not any(practice.find(sentence.text, self.language) for sentence in self.sentences)
+            ):
+                yield (
+                    f"the terms declare {practice.name}; the document in `{self.document.language}` never speaks of it"
+                )
+
+    def _refers_to(self, practice: Practice) -> bool:
+        """Return whether a reference is rendered to words of a practice."""
+        kinds: Mapping[str, frozenset[str]] = {
+            "categories": practice.categories,
+            "keep": practice.categories,
+            "purposes": practice.purposes,
+            "basis": practice.purposes,
+            "recipients": practice.recipients,
+            "disclose": practice.recipients,
+            "grounds": practice.grounds,
+            "cookies": practice.cookie_parties,
+            "cookie": practice.cookie_parties,
+        }
+        for name, word in self.references:
+            words = kinds.get(name, frozenset())
+            leaf = word.partition(".")[0]
+            if words and (name in _LISTS or leaf in words or name == "cookie"):
+                return True
+        return False
+
+    def _find_missing_grounds(self) -> Iterator[str]:
+        """Yield a sentence for each ground of the terms that the document's list of grounds leaves out."""
+        declared = [
+            group
+            for group in GROUND_GROUPS
+            if any(cell.ground in group.grounds for cell in self.bounds.cells if cell.ground != OWN_USE)
+        ]
+        if not declared or any(name == "grounds" for name, _ in self.references):
+            return
+        named = self._find_named_grounds()
+        missing = [group.name for group in declared if group not in named]
+        if missing and named:
+            yield (
+                f"the document in `{self.document.language}` lists {len(named)} of the {len(declared)} grounds on "
+                f"which the terms permit disclosures; missing: {'; '.join(missing)}"
+            )
+
+    def _find_named_grounds(self) -> list[GroundGroup]:
+        """Return the grounds in the list of grounds; of a document without one, those in sections about disclosures."""
+        items: dict[int, list[str]] = {}
+        texts: dict[int, list[str]] = {}
+        for sentence in self.sentences:
+            (items if sentence.is_item else texts).setdefault(sentence.section, []).append(sentence.text)
+        words = re.compile(DISCLOSURE_WORDS[self.language], re.IGNORECASE)
+        about = [section for section in {**texts, **items} if words.search(" ".join(texts.get(section, [])))]
+        lists = [self._name_grounds(items.get(section, [])) for section in about]
+        if longest := max(lists, key=len, default=[]):
+            return longest
+        return self._name_grounds([text for section in about for text in texts.get(section, [])])
+
+    def _name_grounds(self, texts: Sequence[str]) -> list[GroundGroup]:
+        return [
+            group
+            for group in GROUND_GROUPS
+            if any(re.search(group.patterns[self.language], text, re.IGNORECASE) for text in texts)
+        ]
+
+    def _find_unbacked_numbers(self) -> Iterator[tuple[int, str]]:
+        """Yield the line and description of each number that the terms do not have for what it is about."""
+        stated: dict[str, set[tuple[str, int]]] = {}
+        places: dict[str, int] = {}
+        for sentence in self.sentences:
+            for line, number in _locate(sentence.text, self.language):
+                if not number.unit:
+                    if not self._is_backed(number):
+                        yield sentence.line + line, f"has the number `{number.text}`, which no term backs"
+                    continue
+                topics = self._find_topics(sentence)
+                fitting = [one for one in self._durations if not topics or one.topic in topics]
+                if not any(number.value is not None and one.equals(*number.duration) for one in fitting):
+                    yield sentence.line + line, f"says `{number.text}`, which no term backs"
+                    continue
+                for topic in topics:
+                    stated.setdefault(topic, set()).add(number.duration)
+                    places.setdefault(topic, sentence.line + line)
+        yield from self._find_unstated_ages(stated, places)
+
+    def _find_unstated_ages(
+        self, stated: Mapping[str, set[tuple[str, int]]], places: Mapping[str, int]
+    ) -> Iterator[tuple[int, str]]:
+        """Yield the ages of a category that the document leaves out, where it says other ages of the same category."""
+        referred = {word.partition(".")[0] for name, word in self.references if name == "keep"}
+        english, precisions = find_language("en"), load_vocabulary(self.terms.vocabulary).categories
+        for topic in stated:
+            if topic not in precisions or topic in referred | {"visitor-id"}:
+                continue
+            for age in self._durations:
+                is_finest = not any(
+                    other.topic == topic and other.rank > age.rank and other.seconds == age.seconds
+                    for other in self._durations
+                )
+                if age.topic == topic and is_finest and not any(age.equals(*one) for one in stated[topic]):
+                    label = find_precision_label(topic, age.precision or FULL_PRECISION, english)
+                    yield places[topic], f"leaves out what the terms say of `{label}`: {age.text}"
+
+    @cached_property
+    def _durations(self) -> list[Duration]:
+        return list(list_durations(self.terms))
+
+    def _find_topics(self, sentence: Sentence) -> set[str]:
+        """Return what a sentence's durations are about: that of the sentence, else of what stands before it."""
+        for text in (sentence.text, sentence.context, sentence.heading):
+            topics = {
+                topic
+                for topic, pattern in _TOPIC_PATTERNS[self.language].items()
+                if re.search(pattern, text, re.IGNORECASE)
+            }
+            for practice in PRACTICES:
+                if practice.categories and practice.find(text, self.language):
+                    topics |= practice.categories
+            if "ip-address" in topics and topics & {"disclose"} == set():
+                return {"ip-address"}
+            if exclusive := topics & {"notice-days", "disclose", "cookie", "visitor-id"}:
+                return exclusive
+            if topics & {one.topic for one in self._durations}:
+                return topics
+        return set()
+
+    def _is_backed(self, number: Number) -> bool:
+        """Return whether the terms have a number without a unit, of what it counts."""
+        duties = self.terms.duties
+        grounds = {cell.ground for cell in self.bounds.cells if cell.ground != OWN_USE}
+        groups = [group for group in GROUND_GROUPS if group.grounds & grounds]
+        cookies = [cookie for cookie in self.terms.cookies if cookie.basis != "never"]
+        purposes = {cell.purpose for cell in self.bounds.cells}
+        counts: Mapping[str, set[int]] = {
+            "visitors": {duties.smallest_group, *(ground.approvals for ground in self.terms.grounds)} - {0},
+            "grounds": {len(groups), len(grounds)},
+            "item": set(range(1, max(len(groups), 1) + 1)),
+            "cookies": {
+                len(cookies),
+                len([one for one in cookies if one.party == "first" and "_" in one.name]),
+            },
+            "purposes": {len(purposes), len(purposes - {"ground-alone"})},
+            "categories": {len(self.bounds.collected_categories)},
+            "recipients": {len({cell.recipient for cell in self.bounds.cells if not cell.cookie_name})},
+        }
+        return number.value in counts.get(number.noun, set())
+
+
+_LISTS = frozenset({"categories", "purposes", "recipients", "grounds", "cookies"})
+"""References that stand for everything of a kind."""
+
+_TOPIC_PATTERNS = {
+    "en": {
+        "notice-days": r"\bahead\b|\bnotice\b|in advance|\bannounce|new version|beforehand",
+        "cookie": r"\bcookies?\b",
+        "visitor-id": r"visitor code|visitor key|\bmake a key\b|\bidentifier\b",
+        "disclose": r"disclos|\breleas|\breceiv|\bshared?\b|contractors?|processors?",
+        "ip-address": r"\baddress (?:only|that|is|in full)|network part",
+    },
+    "pt": {
+        "notice-days": r"antecedência|\banunciad|\baviso\b|nova versão|novas versões",
+        "cookie": r"\bcookies?\b",
+        "visitor-id": r"código de visitante|identificador",
+        "disclose": r"compartilh|divulg|\brecebem?\b|\boperadores\b|contratad",
+        "ip-address": r"parte da rede|abreviado",
+    },
+    "zh": {
+        "notice-days": r"公告|通知|新版本|預告",
+        "cookie": r"cookie",
+        "visitor-id": r"訪客代碼|識別碼",
+        "disclose": r"提供|揭露|取得|受託者",
+        "ip-address": r"網段|位址",
+    },
+}
+"""Words that say what a duration is about, besides the practices."""
+
+
+def _locate(text: str, language: str) -> Iterator[tuple[int, Number]]:
+    """Yield the numbers of a text, each with its line, counted from 0."""
+    for number in find_numbers(text, language):
+        yield text.count("\n", 0, number.start), number

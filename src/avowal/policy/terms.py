@@ -17,6 +17,7 @@ import msgspec
 
 from avowal import strict
 from avowal.errors import TermsError
+from avowal.policy.about import About, check_about, compile_legal_bases
 from avowal.policy.bounds import (
     COOKIE_PREFIX,
     FOREVER,
@@ -33,7 +34,7 @@ from avowal.policy.bounds import (
     merge_longest_ages,
 )
 from avowal.policy.form import SUBMISSION_TIME_CATEGORY, Form, check_forms, compile_form_needs
-from avowal.policy.ground import Ground, GroundRequirements, compile_grounds, find_closed_grounds
+from avowal.policy.ground import Ground, GroundRequirements, compile_grounds
 from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, WordKind, load_vocabulary
 
 COOKIE_BASIS_PRECISIONS = {
@@ -86,6 +87,10 @@ class Duties(msgspec.Struct, frozen=True, rename="kebab", omit_defaults=True):
     may_erase: bool = False
     notice_days: int = 0
     smallest_group: int = 1
+    may_correct: bool = False
+    may_restrict: bool = False
+    may_object: bool = False
+    may_receive: bool = False
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -102,6 +107,9 @@ class Terms(msgspec.Struct, frozen=True):
     forms: list[Form] = msgspec.field(name="form", default_factory=list)
     grounds: list[Ground] = msgspec.field(name="ground", default_factory=list)
     duties: Duties = Duties()
+    legal_bases: dict[str, str] = msgspec.field(name="legal-basis", default_factory=dict)
+    """The legal basis of purposes, or of their parents."""
+    about: About = About()
 
 
 def load_terms(path: Path) -> Terms:
@@ -139,6 +147,7 @@ def compile_terms(terms: Terms) -> CompiledTerms:
     """
     words = load_vocabulary(terms.vocabulary)
     _check_values(terms)
+    check_about(terms.about)
     grounds = compile_grounds(terms.grounds, words)
     cells = compile_cells(
         words, ("collect", OPERATOR, terms.collect_rules), ("disclose", terms.disclose_rules), grounds
@@ -150,6 +159,7 @@ def compile_terms(terms: Terms) -> CompiledTerms:
     for number, cookie in enumerate(terms.cookies):
         cells.update(_compile_cookie(words, f"cookie[{number}]", cookie))
     owed = {name: int(owes) for name, owes in msgspec.to_builtins(terms.duties).items()}
+    owed |= dict.fromkeys(compile_legal_bases(terms.legal_bases, words), 1)
     compiled = CompiledTerms(cells, owed, grounds, compile_form_needs(terms.forms, words), words.identity)
     check_forms(terms.forms, compiled, words)
     return compiled
@@ -198,44 +208,6 @@ def _compile_rules(
         key = f"{table}[{number}]"
         grounds = _find_grounds(words, key, disclose_rule)
         yield from _compile_rule(words, key, disclose_rule, disclose_rule.recipient, grounds)
-
-
-def find_warnings(terms: Terms) -> list[str]:
-    """Return warnings about valid terms that leave something out, or contradict themselves."""
-    compiled = compile_terms(terms)
-    declared = set(compiled.collected_categories)
-    if not declared:
-        return ["nothing is collected"]
-    warnings = []
-    if "request-time" not in declared:
-        warnings.append("`request-time` is not collected: no record can be kept to an age, so none is kept")
-    warnings += [
-        f"`{category}` is collected without `{time_category}`: there will be none"
-        for word, time_category in REQUIRED_TIME_CATEGORIES.items()
-        for category in load_vocabulary().expand("categories", word)
-        if category in declared and time_category not in declared
-    ]
-    if {"visit-time", "view-duration"} & declared and "visitor-id" not in declared:
-        warnings.append("`visitor-id` is not collected: visits and durations cannot be derived")
-    if "bot" not in declared:
-        warnings.append(
-            "`bot` is not collected: requests of bots are dropped, as they would count as people's"
-        )
-    if "view-time" in declared and "request-kind" not in declared:
-        warnings.append("`request-kind` is not collected: views cannot be told from other requests")
-    disclosed = [line.ground for line in terms.disclose_rules if line.ground]
-    leaves = [
-        leaf for word in disclosed for leaf in load_vocabulary(terms.vocabulary).expand("grounds", word)
-    ]
-    warnings += [
-        f"nothing can be disclosed on the ground `{ground}`: no [[ground]] names its evidence"
-        for ground in find_closed_grounds(leaves, compiled.grounds)
-    ]
-    if not terms.duties.may_refuse_cookies and any(
-        cookie.basis == "unless-refused" for cookie in terms.cookies
-    ):
-        warnings.append("`duties.may-refuse-cookies` is false, though a cookie is set `unless-refused`")
-    return warnings
 
 
 def parse_age(text: str, key: str) -> Age:

@@ -15,6 +15,7 @@ from avowal.ledger.entry import DocumentsCorrected, VersionPublished, VersionWit
 from avowal.ledger.restore_entry import BackupRestored
 from avowal.policy.bounds import CompiledTerms, parse_canonical
 from avowal.policy.form import Form
+from avowal.policy.prose_check import ProseCheck, decode_checks
 from avowal.policy.terms import Terms, parse_published_terms
 from avowal.private_files import check_private_folder
 from avowal.register.authorisations import Authorisations
@@ -55,6 +56,8 @@ SQL = load_statements("avowal.register", "versions")
 
 TERMS_DOCUMENT = "terms"
 """Stands for the language of a corrected text of the terms. It is no language tag."""
+PROSE_CHECK_DOCUMENT = "prose-check"
+"""Stands for the language of what the comparison of the documents with the terms found. It is no language tag."""
 
 
 class Version(msgspec.Struct, frozen=True, dict=True):
@@ -228,14 +231,22 @@ class Register:
 
     def documents(self, number: int) -> list[PublishedDocument]:
         """Return the documents that are shown for a version, by language."""
+        last = self._read_documents(number)
+        return [last[language] for language in sorted(last.keys() - {TERMS_DOCUMENT, PROSE_CHECK_DOCUMENT})]
+
+    def prose_checks(self, number: int) -> list[ProseCheck]:
+        """Return what the comparison of the documents of a version with its terms found, as it was recorded."""
+        check = self._read_documents(number).get(PROSE_CHECK_DOCUMENT)
+        return decode_checks(check.text) if check else []
+
+    def _read_documents(self, number: int) -> dict[str, PublishedDocument]:
+        """Return the last document of a version in each language."""
         with self.database.read() as connection:
             rows = connection.execute(SQL["select_documents"], {"number": number}).fetchall()
-        last = {
+        return {
             language: PublishedDocument(language, text, parse_time(recorded_at))
             for language, text, recorded_at in rows
-            if language != TERMS_DOCUMENT
         }
-        return [last[language] for language in sorted(last)]
 
     def publish(
         self, version: Version, documents: Sequence[PublishedDocument], notices: Sequence[Notice] = ()

@@ -4,7 +4,8 @@ from avowal.clock import utc_now
 from avowal.disclose.statistics import count_disclosures, format_count
 from avowal.keep.enforcement import find_smallest_group
 from avowal.policy.language import find_language
-from avowal.policy.page import PageTable, render_template
+from avowal.policy.page import render_template
+from avowal.policy.page_tables import PageTable
 from avowal.register.register import Register
 
 

@@ -9,10 +9,11 @@ import msgspec
 from avowal.policy.document import Document
 from avowal.policy.history import render_changes, render_history
 from avowal.policy.page import PageLinks, PageVersion, build_json_ld, render_policy_page
+from avowal.policy.prose_check import ProseCheck
 from avowal.policy.vocabulary import Vocabulary, load_vocabulary
 from avowal.register.register import Register, Version
 from avowal.web.disclosures import render_disclosures_page
-from avowal.web.policy_pages import parse_documents, to_page_version
+from avowal.web.policy_pages import find_prose_check, parse_documents, to_page_version
 
 
 def render_policy_files(register: Register, versions: list[Version], now: datetime) -> dict[str, str]:
@@ -38,7 +39,8 @@ def render_policy_files(register: Register, versions: list[Version], now: dateti
             for number, by_language in documents.items()
             if language in by_language
         }
-        files |= _render_language(language, page_versions, translations, vocabulary, now)
+        check = find_prose_check(register, last, language)
+        files |= _render_language(language, page_versions, translations, vocabulary, now, check)
     return files
 
 
@@ -48,11 +50,15 @@ def _render_language(
     documents: dict[int, Document],
     vocabulary: Vocabulary,
     now: datetime,
+    prose_check: ProseCheck | None,
 ) -> Iterator[tuple[str, str]]:
     """Yield name and text of each file in one language; `documents` are those of the versions that have it."""
     last, document, history = versions[-1], documents[versions[-1].number], f"history.{language}.html"
     links = PageLinks(history, f"disclosures.{language}.html", "terms.json")
-    yield f"privacy.{language}.html", render_policy_page(last, document, vocabulary, versions, links)
+    yield (
+        f"privacy.{language}.html",
+        render_policy_page(last, document, vocabulary, versions, links, prose_check=prose_check),
+    )
     yield f"privacy.{language}.md", document.text
     change_files = {}
     for old, new in combinations(versions, 2):

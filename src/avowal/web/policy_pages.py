@@ -14,6 +14,7 @@ from avowal.policy.document import Document, parse_document
 from avowal.policy.history import render_changes, render_history
 from avowal.policy.markdown import render_sections
 from avowal.policy.page import PageLinks, PageVersion, render_policy_page
+from avowal.policy.prose_check import ProseCheck
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register, Version
 from avowal.web.disclosures import render_disclosures_page
@@ -88,6 +89,7 @@ class PolicyPages:
                     translations=link_translations(path, page.documents),
                 ),
                 partial(_place_sentences, sentences or {}, page.documents),
+                find_prose_check(self.register, version, page.language),
             )
 
         return RenderedPage(self._cached(render, "page", number, page.language), page.language)
@@ -230,6 +232,12 @@ def _place_sentences(
     for topic, topic_sentences in sentences_by_topic.items():
         sentences[indexes[topic]] += topic_sentences
     return sentences
+
+
+def find_prose_check(register: Register, version: Version, language: str) -> ProseCheck | None:
+    """Return what the comparison of the document of a version in a language found; None if that is not recorded."""
+    checks = register.prose_checks(version.number)
+    return next((check for check in checks if check.language == language), None)
 
 
 def to_page_version(version: Version) -> PageVersion:

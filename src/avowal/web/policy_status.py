@@ -12,7 +12,7 @@ from avowal.errors import AvowalError
 from avowal.keep.enforcement import find_smallest_group
 from avowal.policy.bounds import Bounds
 from avowal.policy.language import Language, find_language
-from avowal.policy.prose_check import PRACTICES
+from avowal.policy.practices import PRACTICES
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register, Version
 from avowal.verify.last_result import VerificationResult
@@ -172,15 +172,19 @@ class PolicyStatus:
         if result.failed_at and not result.passed:
             day = language.format_day(result.failed_at.date())
             sentences.append(
-                language.translate("When this was last verified, on {day}, something did not hold.", day=day)
+                language.translate(
+                    "The check of our records on {day} found that these rules were not fully kept.", day=day
+                )
             )
         if result.passed_at is None:
-            return [*sentences, language.translate("That all of this holds was not verified yet.")]
+            return [*sentences, language.translate("Our records were not checked against these rules yet.")]
         day, time = language.format_day(result.passed_at.date()), f"{result.passed_at:%H:%M}"
         return [
             *sentences,
             language.translate(
-                "That all of this holds was verified on {day} at {time} UTC.", day=day, time=time
+                "We last checked our records against these rules on {day} at {time} UTC, and found no violation.",
+                day=day,
+                time=time,
             ),
         ]
 

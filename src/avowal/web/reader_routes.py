@@ -23,7 +23,8 @@ from avowal.http.headers import PRIVATE_HEADERS
 from avowal.http.rate_limit import AttemptLimiter
 from avowal.http.redirect import redirect
 from avowal.http.sender import read_sender
-from avowal.policy.page import PageTable, render_template
+from avowal.policy.page import render_template
+from avowal.policy.page_tables import PageTable
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX, Passwords
 from avowal.register.readers import Reader, Readers
 from avowal.use.formatting import (

@@ -11,7 +11,8 @@ from avowal.app.visitor_summary import VisitorSummary
 from avowal.change.consent import ConsentChoice
 from avowal.ledger.address_coverage import AddressCoverage, DayOutcome
 from avowal.policy.language import Language, find_language
-from avowal.policy.page import PageTable, VersionLabel, build_version_label, render_template
+from avowal.policy.page import VersionLabel, build_version_label, render_template
+from avowal.policy.page_tables import PageTable
 from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
 
 COUNT_COLUMNS = ("views", "downloads", "uploads")
