@@ -71,3 +71,48 @@ def test_the_data_folder_comes_from_argument_environment_or_setting(tmp_path: Pa
         folder = locate_folder(inside, argument, environment)
         assert (folder.data_folder, folder.keys_folder) == (tmp_path / data, tmp_path / keys)
         assert folder.policy_folder == tmp_path / "policy"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('[site]\nhost = "Bücher.Example."', "xn--bcher-kva.example"),
+        ('[site]\nhost = "www.example.org:443"', "www.example.org"),
+        ('[site]\nhost = "https://WWW.example.org/"', "www.example.org"),
+        ('[site]\nother_hosts = ["Example.ORG/", "例子.測試"]', ("example.org", "xn--fsqu00a.xn--g6w251d")),
+        (
+            '[serve]\nallowed_origins = ["HTTPS://Bücher.example:443/", "http://a.example:8080"]',
+            ("https://xn--bcher-kva.example", "http://a.example:8080"),
+        ),
+        ('[probe]\nurls = ["https://Bücher.example/café"]', ("https://xn--bcher-kva.example/caf%C3%A9",)),
+        ('[collect]\nstatic_paths = ["/café/*", "/%7euser/*"]', ("/caf%C3%A9/*", "/~user/*")),
+        ('[collect]\nupload_paths = ["/caf%c3%a9"]', ("/caf%C3%A9",)),
+    ],
+)
+def test_names_are_written_as_they_are_compared(tmp_path: Path, text: str, value: object) -> None:
+    """Hosts and paths have the form in which browsers and servers send them, so that they can match."""
+    section, key = text.replace("[", "").replace("]", " ").split()[:2]
+    settings = read_settings(write_settings(tmp_path, text))
+    assert getattr(getattr(settings, section), key) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[site]\nhost = "example.org/shop"',
+        '[site]\nhost = "user@example.org"',
+        '[site]\nhost = "two words"',
+        '[site]\nother_hosts = ["-"]',
+        '[collect]\nstatic_paths = ["images/*"]',
+        '[collect]\nupload_paths = ["https://example.org/upload"]',
+        '[collect]\nstatic_paths = ["/a#b"]',
+        '[collect]\nstatic_extensions = ["*.css"]',
+        '[collect]\ndownload_extensions = ["tar.gz"]',
+        '[serve]\nallowed_origins = ["https://example.org/page"]',
+        '[serve]\ntrusted_proxies = ["::ffff:10.0.0.0/104"]',
+    ],
+)
+def test_a_value_that_can_never_match_is_refused(tmp_path: Path, text: str) -> None:
+    """Nothing that a browser or a server sends equals it."""
+    with raises_code("invalid-setting"):
+        read_settings(write_settings(tmp_path, text))

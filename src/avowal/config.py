@@ -13,6 +13,7 @@ import msgspec
 
 from avowal import strict
 from avowal.errors import SettingsError
+from avowal.url_parts import normalise_path, parse_host_name
 
 SETTINGS_FILE = "avowal.toml"
 
@@ -173,7 +174,7 @@ MAX_VISIT_GAP_MINUTES = 24 * 60
 
 def read_settings(path: Path) -> Settings:
     """Read `avowal.toml`, and check what its types alone cannot. Raises SettingsError if a setting is not valid."""
-    settings = strict.load_toml(path, Settings, SettingsError)
+    settings = normalise_names(strict.load_toml(path, Settings, SettingsError))
     for key, value, is_valid, hint in _checks(settings):
         if not is_valid(value):
             raise SettingsError(f"{path}: `{key}` is `{value}`", hint)
@@ -186,9 +187,71 @@ def read_settings(path: Path) -> Settings:
     return settings
 
 
+def normalise_names(settings: Settings) -> Settings:
+    """Write hosts and paths as they are compared with what browsers and servers send. What is not valid stays."""
+    site, collect, serve, probe = settings.site, settings.collect, settings.serve, settings.probe
+    replace = msgspec.structs.replace
+    return replace(
+        settings,
+        site=replace(
+            site,
+            host=_normalise_host(site.host),
+            other_hosts=tuple(map(_normalise_host, site.other_hosts)),
+        ),
+        collect=replace(
+            collect,
+            static_paths=tuple(map(normalise_path, collect.static_paths)),
+            upload_paths=tuple(map(normalise_path, collect.upload_paths)),
+        ),
+        serve=replace(serve, allowed_origins=tuple(map(_normalise_origin, serve.allowed_origins))),
+        probe=replace(probe, urls=tuple(map(_normalise_url, probe.urls))),
+    )
+
+
+_URL = re.compile(r"(?i)(https?)://([^/?#@]+)(.*)", re.DOTALL)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def _normalise_host(value: str) -> str:
+    match = _URL.fullmatch(value)
+    name = match[2] + match[3] if match else value
+    return parse_host_name(name.removesuffix("/")) or value
+
+
+def _normalise_url(value: str) -> str:
+    """Write the scheme in lower case, the host as the DNS has it, and no port that is the default."""
+    if not (match := _URL.fullmatch(value)):
+        return value
+    scheme, place = match[1].lower(), match[2]
+    name, _, port = place.rpartition(":") if re.search(r":\d*$", place) else (place, "", "")
+    host = parse_host_name(name)
+    if host is None:
+        return value
+    suffix = "" if port in {"", _DEFAULT_PORTS[scheme]} else f":{port}"
+    return f"{scheme}://{host}{suffix}{normalise_path(match[3])}"
+
+
+def _normalise_origin(value: str) -> str:
+    return _normalise_url(value).removesuffix("/")
+
+
 def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool], str]]:
     """Yield key, value, test and hint of each check; a list is checked value by value."""
     site, collect, serve, probe = settings.site, settings.collect, settings.serve, settings.probe
+    hint = "use the name alone, as browsers send it: `www.example.org`"
+    for host in (site.host, *site.other_hosts):
+        key = "site.host" if host is site.host else "site.other_hosts"
+        yield key, host, _is_host, hint
+    hint = "begin it with `/` or `*`; what follows a `#` is never sent"
+    for path in collect.static_paths:
+        yield "collect.static_paths", path, _is_path_glob, hint
+    for path in collect.upload_paths:
+        yield "collect.upload_paths", path, _is_path_glob, hint
+    hint = "use the letters after the last dot of a file's name: `.gz`"
+    for extension in collect.static_extensions:
+        yield "collect.static_extensions", extension, _is_extension, hint
+    for extension in collect.download_extensions:
+        yield "collect.download_extensions", extension, _is_extension, hint
     yield "site.timezone", site.timezone, _is_timezone, "use a name such as `Europe/Berlin`"
     yield "site.day_start", site.day_start, _is_time, "use hours and minutes: `04:00`"
     hint = "use a size such as `512MB` or `4GB`"
@@ -219,6 +282,18 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool
         *(("feed.interval_seconds", feed.interval_seconds) for feed in settings.feeds),
     ):
         yield key, number, _is_positive, "use a number of at least 1"
+
+
+def _is_host(value: str) -> bool:
+    return not value or parse_host_name(value) == value
+
+
+def _is_path_glob(value: str) -> bool:
+    return value.startswith(("/", "*", "?")) and "#" not in value
+
+
+def _is_extension(value: str) -> bool:
+    return bool(re.fullmatch(r"\.?[A-Za-z0-9]{1,12}", value))
 
 
 def _is_positive(value: int) -> bool:
@@ -270,10 +345,14 @@ def _is_base_path(value: str) -> bool:
 
 def _is_network(value: str) -> bool:
     try:
-        ip_network(value)
+        network = ip_network(value)
     except ValueError:
         return False
-    return True
+    return network.version == IPV4 or getattr(network.network_address, "ipv4_mapped", None) is None
+
+
+IPV4 = 4
+"""Addresses such as `::ffff:192.0.2.1` are read as IPv4, so a network of these would contain nobody."""
 
 
 def _is_header_name(value: str) -> bool:

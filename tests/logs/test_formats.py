@@ -16,6 +16,8 @@ from avowal.logs.fields import REQUEST_SCHEMA
 from avowal.logs.formats import FORMATS, SAMPLE_LINES_MAX, ParseResult, create_parser, detect_format
 from support.depth import by_depth
 from support.errors import raises_code
+from support.planted_queries import check_queries_are_not_stored, plant_queries
+from support.site import Site
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -618,3 +620,17 @@ def test_values_of_real_logs_are_correct() -> None:
         requests["user_agent"].n_unique() == 1812
     )  # 1813 texts, of which `-` and the empty one are the same
     assert requests.select(pl.col("path", "method", "address").null_count()).row(0) == (0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    folder = tmp_path_factory.mktemp("planted") / "site"
+    folder.mkdir()
+    return Site(folder).init()
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in EXAMPLES}))
+def test_no_query_of_any_format_is_stored(site: Site, name: str) -> None:
+    """The query is in the log, and in no file of ours: the path ends before it, in whichever field it is."""
+    examples = [text for example, text, _ in EXAMPLES if example == name]
+    check_queries_are_not_stored(site, name, [line for text in examples for line in plant_queries(text)])

@@ -25,7 +25,7 @@ LINES = {
     "GET /a;JSESSIONID=0123?b HTTP/1.1": RequestTarget("GET", None, "/a", "b"),
     "GET /a b HTTP/1.1": RequestTarget("GET", None, "/a%20b"),
     r"GET /a\"b\\\xD8\xA7\t HTTP/1.1": RequestTarget("GET", None, "/a%22b%5C%D8%A7%09"),
-    "GET /café?ü HTTP/1.1": RequestTarget("GET", None, "/café", "ü"),
+    "GET /café?ü HTTP/1.1": RequestTarget("GET", None, "/caf%C3%A9", "ü"),
     "GET /a\u00a0b HTTP/1.1": RequestTarget("GET", None, "/a%C2%A0b"),
     "GET /a b": RequestTarget(),
     "GET /a HTTP/1.1GET /b HTTP/1.1": RequestTarget(),

@@ -13,6 +13,7 @@ from avowal.logs import request_line
 from avowal.logs.distinct_values import map_distinct_texts
 from avowal.logs.ip_address import canonicalise_address, normalise_addresses
 from avowal.logs.session_id import remove_from_columns
+from avowal.url_parts import ABNORMAL_PATH_REGEX, normalise_path
 
 _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "line": pl.UInt32,
@@ -307,7 +308,7 @@ LOG_FIELDS: dict[str, LogField] = {
 def parse_fields(raw: pl.DataFrame) -> pl.DataFrame:
     """Convert a frame of `line` and texts, named as in `LOG_FIELDS`, into requests of `REQUEST_SCHEMA`.
 
-    An invalid time becomes null. Session identifiers are removed.
+    An invalid time becomes null. Paths are normalised, and session identifiers are removed.
     """
     expressions: dict[str, list[pl.Expr]] = {column: [] for column in REQUEST_SCHEMA}
     expressions["line"] = [pl.col("line")]
@@ -334,7 +335,28 @@ def parse_fields(raw: pl.DataFrame) -> pl.DataFrame:
         normalise_addresses(requests["address"]),
         *(_unescape_texts(requests[name]) for name in ("referrer", "user_agent")),
     )
-    return remove_from_columns(requests)
+    return remove_from_columns(normalise_paths(requests))
+
+
+def normalise_paths(requests: pl.DataFrame) -> pl.DataFrame:
+    """Write each `path` in one way. A query inside it, as some servers log it, becomes the `query`.
+
+    Every format passes here, so that no query reaches the column of paths.
+    """
+    paths = requests["path"]
+    is_abnormal = paths.str.contains(ABNORMAL_PATH_REGEX).fill_null(value=False)
+    if not is_abnormal.any():
+        return requests
+    split = map_distinct_texts(paths.set(~is_abnormal, None), _split_path, ["path", "query"])
+    return requests.with_columns(
+        split["path"].zip_with(is_abnormal, paths),
+        pl.coalesce(pl.col("query"), split["query"]),
+    )
+
+
+def _split_path(text: str) -> list[str | None]:
+    path, query = request_line.split_path(text)
+    return [normalise_path(path), query and request_line.sanitise_query(query)]
 
 
 def _unescape_texts(texts: pl.Series) -> pl.Series:

@@ -8,6 +8,9 @@ import re
 from typing import NamedTuple
 
 from avowal.logs.session_id import remove_from_path, remove_from_query, remove_from_url
+from avowal.url_parts import encode_bytes, normalise_path, parse_host_name
+
+__all__ = ["parse_host_name"]
 
 METHOD_REGEX = "[A-Za-z][A-Za-z_-]{0,31}"
 PROTOCOL_REGEX = r"HTTP/[0-9](?:\.[0-9])?"
@@ -22,7 +25,6 @@ _METHOD = re.compile(METHOD_REGEX)
 _PROTOCOL = re.compile(PROTOCOL_REGEX)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)(.*)", re.DOTALL)
 _SCHEMELESS = re.compile(r"([^/?#]*\.[^/?#]+)(/.*)?", re.DOTALL)
-_HOST = re.compile(r"([a-z0-9_-][a-z0-9._-]*?|\[[0-9a-f:.]+\])\.?(?::[0-9]*)?")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
 _ESCAPED = {"\\": "%5C", '"': "%22", "b": "%08", "n": "%0A", "r": "%0D", "t": "%09", "v": "%0B"}
 _QUOTED = re.compile(r'((?:\\x[0-9A-Fa-f]{2})+)|\\(["\\])')
@@ -69,8 +71,8 @@ def parse_target(text: str) -> RequestTarget:
         text = text if text.startswith("/") else f"/{text}"
     elif text != "*" and not text.startswith("/"):
         return RequestTarget()
-    path, _, query = text.partition("#")[0].partition("?")
-    return RequestTarget(None, host, sanitise_path(path), _percent_encode(query) or None)
+    path, query = split_path(text)
+    return RequestTarget(None, host, sanitise_path(path), _percent_encode(query or "") or None)
 
 
 def parse_schemeless_target(text: str) -> RequestTarget:
@@ -80,9 +82,18 @@ def parse_schemeless_target(text: str) -> RequestTarget:
 
 
 def sanitise_path(text: str) -> str | None:
-    """Percent-encode a path and remove its session identifiers. Return None if the text is not a path."""
-    safe = _percent_encode(remove_from_path(text))
+    """Normalise a path and remove its query and session identifiers. Return None if the text is not a path."""
+    safe = remove_from_path(normalise_path(_percent_encode(split_path(text)[0])))
     return safe if safe.startswith("/") or safe == "*" else None
+
+
+def split_path(text: str) -> tuple[str, str | None]:
+    """Return a path without the query and fragment that some servers write into it, and the query.
+
+    An encoded `?` or `#` is part of the path (RFC 3986, 2.2).
+    """
+    path, _, query = text.partition("#")[0].partition("?")
+    return path, query or None
 
 
 def sanitise_query(text: str) -> str | None:
@@ -93,12 +104,6 @@ def sanitise_query(text: str) -> str | None:
 def sanitise_url(text: str) -> str | None:
     """Percent-encode a URL and remove its session identifiers. Return None if it is empty or `-`."""
     return None if text == "-" else remove_from_url(_percent_encode(text)) or None
-
-
-def parse_host_name(text: str) -> str | None:
-    """Return a host in lower case and without its port. Return None if the text is not a host."""
-    match = _HOST.fullmatch(text.lower())
-    return match[1] if match and match[1] not in {"-", "_"} else None
 
 
 def unescape(text: str) -> str:
@@ -120,7 +125,7 @@ def _unescape_match(match: re.Match[str]) -> str:
 def _percent_encode(text: str) -> str:
     if "\\" in text:
         text = _ESCAPE.sub(_percent_encode_escape, text)
-    return _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
+    return _UNSAFE.sub(lambda match: encode_bytes(match[0]), text)
 
 
 def _percent_encode_escape(match: re.Match[str]) -> str:

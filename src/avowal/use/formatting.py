@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote
 
+from avowal.url_parts import display_host_name, display_path
 from avowal.use.labels import TABLE_TITLES, VALUE_LABELS, ValueFormat, find_column
 from avowal.use.reports import ReportCompleteness
 
@@ -46,13 +46,6 @@ def _write_plain(value: Any) -> str:
     return replace_unprintable(f"{value:,}" if isinstance(value, int) else str(value))
 
 
-def _write_path(path: Any) -> str:
-    """Decode a path for reading, unless the result is not printable text."""
-    decoded = unquote(str(path), errors="replace")
-    decoded = decoded if decoded.isprintable() and "\ufffd" not in decoded else str(path)
-    return replace_unprintable(decoded)
-
-
 def _write_bytes(value: Any) -> str:
     size = float(value)
     for unit in ("B", "kB", "MB", "GB"):
@@ -65,7 +58,8 @@ def _write_bytes(value: Any) -> str:
 VALUE_WRITERS: dict[ValueFormat, Callable[[Any], str]] = {
     ValueFormat.PLAIN: _write_plain,
     ValueFormat.IDENTIFIER: lambda value: replace_unprintable(str(value)),
-    ValueFormat.PATH: _write_path,
+    ValueFormat.PATH: lambda path: replace_unprintable(display_path(str(path))),
+    ValueFormat.HOST: lambda host: replace_unprintable(display_host_name(str(host))),
     ValueFormat.SHARE: lambda value: f"{float(value):.1%}",
     ValueFormat.BYTES: _write_bytes,
     ValueFormat.DURATION_MS: lambda value: str(timedelta(seconds=round(float(value) / 1000))),

@@ -13,6 +13,9 @@ class ValueFormat(Enum):
     IDENTIFIER = "identifier"
     """A number without separators, such as a status code."""
     PATH = "path"
+    """A path, with letters beyond ASCII."""
+    HOST = "host"
+    """A host, with letters beyond ASCII."""
     SHARE = "share"
     """A fraction of 1, written in percent."""
     BYTES = "bytes"
@@ -90,7 +93,7 @@ COLUMNS = {
     "good_inp_share": Column("Good INP", ValueFormat.SHARE),
     "good_lcp_share": Column("Good LCP", ValueFormat.SHARE),
     "ground": Column("Ground"),
-    "host": Column("Host"),
+    "host": Column("Host", ValueFormat.HOST),
     "hour": Column("Hour", ValueFormat.IDENTIFIER),
     "human_requests": Column("By people"),
     "interaction_to_next_paint_p75_ms": Column("INP (75th percentile, ms)"),
@@ -129,7 +132,7 @@ COLUMNS = {
     "server_errors": Column("5xx errors"),
     "share": Column("Share", ValueFormat.SHARE),
     "slow_share": Column("Slow", ValueFormat.SHARE),
-    "source": Column("Source"),
+    "source": Column("Source", ValueFormat.HOST),
     "started_at": Column("Started", ValueFormat.SECOND),
     "status": Column("Status", ValueFormat.IDENTIFIER),
     "target": Column("Target"),
@@ -148,6 +151,7 @@ COLUMNS = {
 
 QUERY_COLUMN_FORMATS = {
     "_path": ValueFormat.PATH,
+    "host": ValueFormat.HOST,
     "_duration_ms": ValueFormat.DURATION_MS,
     "share": ValueFormat.SHARE,
     "_rate": ValueFormat.SHARE,

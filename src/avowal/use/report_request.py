@@ -10,6 +10,7 @@ import msgspec
 
 from avowal.errors import InvalidInputError
 from avowal.policy.bounds import OPERATOR
+from avowal.url_parts import normalise_path, parse_host_name
 
 FILTER_DESCRIPTIONS = {
     "page": "path of the page, as logged",
@@ -59,8 +60,30 @@ def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
                 f"{hint}use KEY=PATTERN with one of: {', '.join(FILTER_DESCRIPTIONS)}",
                 code="unknown-name",
             )
-        filters[key] = pattern
+        filters[key] = normalise_filter(key, pattern)
     return filters
+
+
+SHOWN_SOURCES = {"Direct or unknown": "(none)", "Internal": "(this site)"}
+"""The values that the report of sources shows for visits without a site of another."""
+
+
+def normalise_filter(key: str, pattern: str) -> str:
+    """Return a pattern as values are stored, so that each value works as it is shown.
+
+    >>> normalise_filter("page", "/café/*")
+    '/caf%C3%A9/*'
+    """
+    match key:
+        case "page":
+            return normalise_path(pattern)
+        case "host":
+            return parse_host_name(pattern) or pattern.lower()
+        case "referrer":
+            scheme, separator, _ = pattern.partition("://")
+            host = parse_host_name(pattern)
+            return SHOWN_SOURCES.get(pattern) or (host if host and not separator and scheme else pattern)
+    return pattern
 
 
 def parse_time(text: str, zone: ZoneInfo, now: datetime, *, is_end: bool = False) -> datetime:

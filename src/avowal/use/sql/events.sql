@@ -1,8 +1,8 @@
 , filtered_events AS (
     SELECT * FROM events
     WHERE event_time >= $since AND event_time < $until
-        AND ($host IS NULL OR host GLOB $host)
-        AND ($page IS NULL OR page_path GLOB $page)
+        AND ($host IS NULL OR coalesce(host, 'unknown') = $host OR host GLOB $host)
+        AND ($page IS NULL OR coalesce(page_path, 'unknown') = $page OR page_path GLOB $page)
         AND (coalesce($referrer, $browser, $operating_system, $device) IS NULL
              OR visitor_id IN (SELECT visitor_id FROM visits_in_period))
 ),
