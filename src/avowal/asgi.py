@@ -84,7 +84,7 @@ def _read_request(scope: Message) -> EmbeddedRequest:
 
 
 class _AsgiResponseObserver:
-    """Sends a response on, inserts into it, and notes its status and length."""
+    """Sends a response on, inserts into it, and notes its status, type and length."""
 
     def __init__(self, collector: RequestCollector, method: str, accept_language: str, send: Any) -> None:
         self.response = EmbeddedResponse(time.time())
@@ -99,9 +99,11 @@ class _AsgiResponseObserver:
     async def send(self, message: Message) -> None:
         """Send a message of the response on."""
         if message["type"] == "http.response.start":
+            headers = _decode_headers(message)
             self.response.status = message["status"]
+            self.response.content_type = headers.get("content-type", "")
             self._insertions = self._collector.page_inserter.find(
-                self._method, message["status"], _decode_headers(message), self._accept_language
+                self._method, message["status"], headers, self._accept_language
             )
             if self._insertions:
                 self._start = message

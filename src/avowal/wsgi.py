@@ -62,7 +62,7 @@ def _read_request(environ: Environ) -> EmbeddedRequest:
 
 
 class _WsgiResponseObserver:
-    """Yields the chunks of a response, inserts into them, and notes the response's status and length."""
+    """Yields the chunks of a response, inserts into them, and notes the response's status, type and length."""
 
     def __init__(
         self, collector: RequestCollector, environ: Environ, start_response: Callable[..., Any]
@@ -82,11 +82,13 @@ class _WsgiResponseObserver:
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], Any]:
         """Start the response: the application's `start_response`."""
+        header_values = {name.lower(): value for name, value in headers}
         self._response.status = int(status.partition(" ")[0])
+        self._response.content_type = header_values.get("content-type", "")
         self._insertions = self._collector.page_inserter.find(
             self._environ["REQUEST_METHOD"],
             self._response.status,
-            {name.lower(): value for name, value in headers},
+            header_values,
             self._environ.get("HTTP_ACCEPT_LANGUAGE", ""),
         )
         if self._insertions:

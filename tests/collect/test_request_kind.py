@@ -36,6 +36,34 @@ from avowal.config import CollectSettings
 def test_requests_are_classified(method: str | None, path: str | None, status: int, expected: str) -> None:
     """Views, downloads, uploads and static files are classified by method, path and status."""
     rules = RequestKindRules(CollectSettings(static_paths=("/image/*",), upload_paths=("/inbox/*",)))
-    schema = {"method": pl.String, "path": pl.String, "status": pl.UInt16}
-    frame = pl.DataFrame([(method, path, status)], schema=schema, orient="row")
-    assert rules.classify_requests(frame).to_list() == [expected]
+    assert classify(rules, method, path, status, None) == expected
+
+
+def classify(
+    rules: RequestKindRules, method: str | None, path: str | None, status: int, content_type: str | None
+) -> str:
+    schema = {"method": pl.String, "path": pl.String, "status": pl.UInt16, "content_type": pl.String}
+    frame = pl.DataFrame([(method, path, status, content_type)], schema=schema, orient="row")
+    (kind,) = rules.classify_requests(frame).to_list()
+    return str(kind)
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "expected"),
+    [
+        ("/api/items", "application/json", "other"),
+        ("/api/items", "application/problem+json", "other"),
+        ("/bucket", "application/xml", "other"),
+        ("/api/items", "text/html", "view"),
+        ("/page", "application/xhtml+xml", "view"),
+        ("/notes", "text/plain", "view"),
+        ("/avatar/7", "image/webp", "static"),
+        ("/bundle", "text/javascript", "static"),
+        ("/report.pdf", "application/pdf", "download"),
+        ("/style.css", "text/html", "static"),
+        ("/page", None, "view"),
+    ],
+)
+def test_a_view_is_a_page(path: str, content_type: str | None, expected: str) -> None:
+    """Where the type of a response is known, only a page is a view; the path decides where it is not."""
+    assert classify(RequestKindRules(CollectSettings()), "GET", path, 200, content_type) == expected

@@ -124,7 +124,7 @@ def test_pages_have_the_script_and_requests_are_collected(site: Site, name: str)
         assert app.request("/fails").status == 500
     requests = list_requests(site)
     assert [row for row in requests if row[0] not in {"/page", None}] == [
-        ("/data", 200, "view"),
+        ("/data", 200, "other"),
         ("/fails", 500, "other"),
         ("/paper.pdf", 200, "download"),
         ("/parts", 200, "view"),

@@ -14,7 +14,10 @@ class RequestKind(StrEnum):
     """List the kinds, with the rule of each. The first rule that matches applies."""
 
     VIEW = "view"
-    """A page that was requested with GET and delivered (2xx, or 304: the visitor has it)."""
+    """A page that was requested with GET and delivered (2xx, or 304: the visitor has it).
+
+    Where the type of the response is known, it has to be one of `PAGE_TYPES`.
+    """
     DOWNLOAD = "download"
     """A file with a configured extension that was requested with GET and delivered, in full or in part."""
     UPLOAD = "upload"
@@ -32,10 +35,11 @@ class RequestKindRules:
     settings: CollectSettings
 
     def classify_requests(self, requests: pl.DataFrame) -> pl.Series:
-        """Return the kind of each request, from its `method`, `path` and `status`."""
+        """Return the kind of each request, from its `method`, `path`, `status` and `content_type`."""
         status, method, extension = pl.col("status"), pl.col("method"), pl.col("extension")
         is_delivered = (method == "GET") & (status.is_between(200, 299) | (status == STATUS_NOT_MODIFIED))
         is_accepted = method.is_in(["PUT", "POST", "PATCH"]) & status.is_between(200, 399)
+        is_page = pl.col("content_type").is_in(sorted(PAGE_TYPES)).fill_null(value=True)
         kind = (
             pl.when(is_accepted & _matches_any_glob(self.settings.upload_paths))
             .then(pl.lit(RequestKind.UPLOAD.value))
@@ -46,7 +50,9 @@ class RequestKindRules:
                 | _matches_any_glob(self.settings.static_paths)
             )
             .then(pl.lit(RequestKind.STATIC.value))
-            .when(is_delivered & pl.col("path").is_not_null())
+            .when(pl.col("content_type").str.contains(STATIC_TYPE_REGEX))
+            .then(pl.lit(RequestKind.STATIC.value))
+            .when(is_delivered & pl.col("path").is_not_null() & is_page)
             .then(pl.lit(RequestKind.VIEW.value))
             .otherwise(pl.lit(RequestKind.OTHER.value))
         )
@@ -58,6 +64,12 @@ class RequestKindRules:
 
 
 STATUS_NOT_MODIFIED = 304
+
+PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml", "text/plain", "text/markdown"})
+"""The types of responses that are pages, which people read. JSON and the like are answers of an API."""
+
+STATIC_TYPE_REGEX = "^(?:image/|font/|text/css$|(?:text|application)/(?:x-)?javascript$)"
+"""A regex of the types of responses that are parts of a page."""
 
 
 def _extract_extension(paths: pl.Series) -> pl.Series:

@@ -60,6 +60,8 @@ class EmbeddedResponse:
     status: int = 500
     """What a server sends if the application fails."""
     body_bytes: int = 0
+    content_type: str = ""
+    """Empty if the response has none."""
 
 
 @dataclass
@@ -112,6 +114,7 @@ class RequestCollector:
                 "user_agent": headers.get("user-agent", ""),
                 "status": response.status,
                 "body_bytes_sent": response.body_bytes,
+                "sent_http_content_type": response.content_type,
                 "request_time": max(0.0, time.time() - response.started_at),
             }
             self.line_queue.put(msgspec.json.encode(line))
