@@ -30,17 +30,20 @@ def open_folder_register(data_folder: Path | None = None, *, check: bool = True)
     return open_register_of(find_folder(data_folder), check=check)
 
 
-def open_register_of(folder: Folder, *, adopt_terms: bool = False, check: bool = True) -> Register:
+def open_register_of(
+    folder: Folder, *, adopt_terms: bool = False, adopt_template: bool = True, check: bool = True
+) -> Register:
     """Open the register of a folder; raises as `open_register` does.
 
-    With `adopt_terms`, the folder's terms become the first version if there is none yet: for whoever collects.
+    With `adopt_terms`, the folder's terms become the first version if there is none yet: for whoever collects; if they
+    still have placeholders of the template, only with `adopt_template`.
     """
     register = open_register(
         folder.data_folder, folder.keys_folder, store_file=STORE_FILE, check_ledger=check
     )
     if adopt_terms:
         try:
-            adopt_first_version_if_none(register, folder)
+            adopt_first_version_if_none(register, folder, adopt_template=adopt_template)
         except BaseException:
             register.close()
             raise

@@ -43,6 +43,12 @@ DEFAULT_TERMS_MESSAGE = (
 )
 """Printed when data is collected without a folder of one's own."""
 
+NO_VERSION_MESSAGE = (
+    "nothing is collected yet: edit `policy/terms.toml` and the documents beside it, then `avowal policy check` and "
+    "`avowal policy adopt`; the server goes on by itself"
+)
+"""Printed when a server starts before the terms are adopted."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -122,20 +128,28 @@ def find_version(versions: list[Version], number: int) -> Version:
 
 
 @contextmanager
-def open_session(data_folder: Path | None, *, adopt_terms: bool = False) -> Iterator[Session]:
+def open_session(
+    data_folder: Path | None, *, adopt_terms: bool = False, adopt_template: bool = True
+) -> Iterator[Session]:
     """Open the folder, and close it at the end.
 
-    With `adopt_terms`, for commands that collect, the folder's terms become the first version if there is none yet.
+    With `adopt_terms`, for commands that collect, the folder's terms become the first version if there is none yet; if
+    they still have placeholders of the template, only with `adopt_template`.
     Raises SettingsError and TermsError if a file of the folder is not valid.
     """
-    with open_session_of(find_folder(data_folder), adopt_terms=adopt_terms) as session:
+    folder = find_folder(data_folder)
+    with open_session_of(folder, adopt_terms=adopt_terms, adopt_template=adopt_template) as session:
         yield session
 
 
 @contextmanager
-def open_session_of(folder: Folder, *, adopt_terms: bool = False) -> Iterator[Session]:
+def open_session_of(
+    folder: Folder, *, adopt_terms: bool = False, adopt_template: bool = True
+) -> Iterator[Session]:
     """Open a folder that was found; see `open_session`."""
-    with closing(open_register_of(folder, adopt_terms=adopt_terms)) as register:
+    with closing(
+        open_register_of(folder, adopt_terms=adopt_terms, adopt_template=adopt_template)
+    ) as register:
         # The import itself refuses to go on without the key of logs.
         register.known_keys.check(LOG_KEY_FILE_NAME)
         SaltFile(folder.keys_folder / SALTS_FILE_NAME).destroy_expired(utc_now())
@@ -157,9 +171,11 @@ def _needs_derivation(backend: FolderServer, folder: Folder) -> bool:
 
 def describe_terms_in_use(session: Session) -> list[str]:
     """Return sentences about what an operator might not expect of the terms under which data is collected."""
-    if session.folder.policy_folder is None:
+    if session.folder.policy_folder is None and session.register.versions():
         return [DEFAULT_TERMS_MESSAGE]
-    last = session.register.versions()[-1]
+    if not (versions := session.register.versions()):
+        return [NO_VERSION_MESSAGE]
+    last = versions[-1]
     try:
         compiled = compile_terms(load_terms(find_terms_path(session.folder)))
     except TermsError as error:

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from avowal import strict
-from avowal.change.draft_check import require_acknowledgement
+from avowal.change.draft_check import find_placeholders, require_acknowledgement
 from avowal.change.publish import VersionDraft, adopt_first_version
 from avowal.clock import utc_now
 from avowal.config import Folder
@@ -46,8 +46,10 @@ def load_documents(terms_file: Path) -> dict[str, Document]:
     return documents
 
 
-def adopt_first_version_if_none(register: Register, folder: Folder) -> None:
-    """Adopt the folder's terms as the first version, if there is none yet, even with placeholders of the template.
+def adopt_first_version_if_none(register: Register, folder: Folder, *, adopt_template: bool) -> None:
+    """Adopt the folder's terms as the first version, if there is none yet.
+
+    Terms with placeholders of the template are adopted with `adopt_template` only: for a trial, not for a server.
 
     Raises RefusedError if their documents have findings, which nobody acknowledged.
     """
@@ -55,6 +57,8 @@ def adopt_first_version_if_none(register: Register, folder: Folder) -> None:
         return
     try:
         draft = load_draft(find_terms_path(folder))
+        if not adopt_template and any(find_placeholders(draft)):
+            return
         require_acknowledgement(draft, "", [])
         adopt_first_version(register, draft, utc_now())
     except RefusedError:  # another process may have adopted them at the same moment

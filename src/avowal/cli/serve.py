@@ -41,7 +41,7 @@ def serve(
         console.print(
             f"created `avowal.toml` and `policy/` in {Path.cwd()}: read and edit them", markup=False
         )
-    with open_session(data, adopt_terms=True) as session:
+    with open_session(data, adopt_terms=True, adopt_template=False) as session:
         if isinstance(session.backend, FolderClient):
             raise RefusedError(
                 f"process {session.backend.owner_pid} owns the folder",

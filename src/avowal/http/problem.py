@@ -27,6 +27,7 @@ class ProblemCode(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     NO_NOTICE = "no-notice"
     NOT_FOUND = "not-found"
+    NOT_SET_UP = "not-set-up"
     NOTHING_STORED = "nothing-stored"
     OTHER_ORIGIN = "other-origin"
     RECEIPT_NOT_FOUND = "receipt-not-found"

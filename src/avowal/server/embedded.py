@@ -21,6 +21,7 @@ import msgspec
 from avowal.app.folder import create_journal_stream, find_folder, open_register_of
 from avowal.collect.client_address import TrustedProxies
 from avowal.config import Folder
+from avowal.errors import RefusedError
 from avowal.ingest.line_stream import LineStream
 from avowal.ingest.syslog import LineBuffer
 from avowal.register.register import Register
@@ -178,5 +179,11 @@ class RequestCollector:
         return True
 
     def _open_stream(self) -> LineStream:
-        self._register = open_register_of(self.folder, adopt_terms=True)
+        self._register = open_register_of(self.folder, adopt_terms=True, adopt_template=False)
+        if not self._register.versions():
+            raise RefusedError(
+                "no version is in force yet",
+                "`avowal policy adopt` adopts the first one",
+                code="no-version-in-force",
+            )
         return create_journal_stream(self.folder, self._register, "application", LINE_FORMAT)

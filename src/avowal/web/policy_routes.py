@@ -103,17 +103,34 @@ class PolicyRoutes:
         return await respond_with_page(request, self.policy_pages.render_disclosures)
 
     async def show_permalink_or_not_found(self, request: Request, _: Exception) -> Response:
-        """Show the version in force if the path is the permalink of one of its documents; else 404."""
+        """Show the version in force if the path is the permalink of one of its documents; else 404.
+
+        Where no version is in force, say how to put one into force (503).
+        """
         tags = await run_in_threadpool(self.policy_pages.find_permalink_languages)
         path = f"/{request.url.path.strip('/')}"
         language = tags.get(path) or tags.get(address(path))
         if language and request.method in {"GET", "HEAD"}:
             return await respond_with_page(request, self.policy_pages.render_version, language)
+        languages = await run_in_threadpool(self.policy_pages.languages)
+        if not languages:
+            return self._respond_not_set_up(request)
         if is_from_person(request):
-            languages = await run_in_threadpool(self.policy_pages.languages)
             return problem_page(request, 404, ProblemCode.NOT_FOUND, languages)
         return problem_response(
             404, ProblemCode.NOT_FOUND, "there is nothing at this address", "check the address", PAGE_HEADERS
+        )
+
+    def _respond_not_set_up(self, request: Request) -> Response:
+        """Tell the operator what to do where no version is in force yet."""
+        if is_from_person(request):
+            return problem_page(request, 503, ProblemCode.NOT_SET_UP, ["en", "pt-BR", "zh-TW"])
+        return problem_response(
+            503,
+            ProblemCode.NOT_SET_UP,
+            "no version is in force yet, and nothing is collected",
+            "`avowal policy adopt` adopts the first one",
+            PAGE_HEADERS,
         )
 
     async def send_feed(self, media_type: str, request: Request) -> Response:
