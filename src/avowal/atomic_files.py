@@ -10,6 +10,17 @@ from typing import BinaryIO
 from avowal.errors import InvalidInputError
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system that names no file name this one: that of a write does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def sync_folder(folder: Path) -> None:
     """Write the entries of a folder to disk, so that new and renamed files survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -49,7 +60,7 @@ def replace_file(path: Path, unfinished: Path, *, private: bool = False) -> Iter
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
     descriptor = os.open(unfinished, flags, 0o600 if private else 0o666)
-    with os.fdopen(descriptor, "wb") as file:
+    with naming(path), os.fdopen(descriptor, "wb") as file:
         if private:
             os.fchmod(file.fileno(), 0o600)
         yield file
@@ -88,7 +99,7 @@ def create_file(path: Path) -> Iterator[BinaryIO]:
     unfinished = _unfinished(path)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with naming(path), os.fdopen(descriptor, "wb") as file:
             _check_absent(path)  # from here on no other process can complete this file
             yield file
         unfinished.replace(path)

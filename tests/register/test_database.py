@@ -152,5 +152,5 @@ def test_an_unusable_file_is_reported_without_values(database: Database, tmp_pat
     ):
         connection.execute(statement)
     assert "secret" not in str(error_info.value)
-    assert "from a backup" in str(error_info.value.hint)
+    assert "avowal restore" in str(error_info.value.hint)
     assert write_row(database) == FULL

@@ -20,6 +20,7 @@ from avowal.ledger.receipt import invalid_receipt, read_members
 from avowal.register.erasures import ERASURE_RECEIPT_SCHEMA, check_erasure_receipt
 from avowal.register.register import Register
 from avowal.register.releases import RELEASE_RECEIPT_SCHEMA, check_release_receipt
+from avowal.storage_errors import explain
 from avowal.store.duckdb_store import STORE_FILE
 from avowal.verify.checks import verify_register
 from avowal.verify.last_result import record_failure, record_pass
@@ -69,6 +70,8 @@ def _collect_store_errors(verify_store: Callable[[], Verification], data_folder:
     except (StoreError, ProofError) as error:
         finding = Finding.from_error(error, get_args(StoreFindingCode), "store-unusable")
     except duckdb.Error as error:
+        if explained := explain(error, data_folder / STORE_FILE):
+            raise explained from None
         finding = Finding("store-unusable", f"the store cannot be read ({type(error).__name__})")
     return Verification(list(check_schema_of_closed_store(data_folder / STORE_FILE)) or [finding])
 

@@ -3,7 +3,10 @@
 import json
 import keyword
 import sys
+from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,6 +15,7 @@ from typer.core import TyperGroup
 
 from avowal.cli.printable import escape_unprintable
 from avowal.errors import AvowalError, InvalidInputError, RefusedError, StoreError
+from avowal.storage_errors import explain
 from avowal.strict import suggest_nearest
 
 COMMANDS = {
@@ -107,7 +111,7 @@ def execute(arguments: list[str]) -> int:
         try:
             status = AVOWAL.main(arguments, prog_name="avowal", standalone_mode=False)
         finally:
-            sys.stdout.flush()  # so that an error in writing the output is reported below
+            _flush_output()
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage: "):  # no command was given, which Typer answers with the help
@@ -128,6 +132,8 @@ def execute(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:  # its text names the file and quotes no content
+        if explained := explain(error, _find_data_folder(arguments)):
+            raise explained from error
         name = f"`{error.filename}`" if error.filename else "a file"
         raise RefusedError(
             f"{name} cannot be used: {error.strerror}",
@@ -137,11 +143,32 @@ def execute(arguments: list[str]) -> int:
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in DATABASE_MODULES:
             raise
-        raise StoreError(
+        raise explain(error, _find_data_folder(arguments)) or StoreError(
             f"the data folder cannot be used ({type(error).__name__})",
-            "`avowal verify` shows what is wrong; restore the newest backup",
+            "`avowal verify` shows what is wrong; if it finds damage, move `data/` away, and give `avowal restore` the "
+            "newest backup",
         ) from error
     return status if isinstance(status, int) else 0
+
+
+def _flush_output() -> None:
+    """Write what standard output still holds, so that an error in writing it is reported."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _find_data_folder(arguments: list[str]) -> Path:
+    """Return the data folder that a command used, for an error that names no file."""
+    from avowal.app.folder import find_folder  # it would slow down the start of every command
+
+    given = [after for option, after in pairwise(arguments) if option == "--data"]
+    with suppress(AvowalError, OSError):
+        return find_folder(Path(given[-1]) if given else None).data_folder
+    return Path.cwd()
 
 
 def print_error(error: AvowalError, *, as_json: bool) -> None:

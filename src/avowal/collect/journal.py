@@ -126,6 +126,11 @@ class JournalWriter:
             raise
         self._end += len(frame)
 
+    def check_writable(self) -> None:
+        """Create a journal without rows. Raises OSError if that is not possible."""
+        self._open()
+        self.rotate()
+
     def rotate(self) -> None:
         """Close the current file, so that it can be loaded."""
         if self._descriptor is not None:

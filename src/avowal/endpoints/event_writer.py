@@ -6,6 +6,7 @@ Events that arrive at the same time are written together, with one sync for all 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import NamedTuple
 
 from avowal.clock import to_microseconds, utc_now
@@ -13,6 +14,8 @@ from avowal.collect.event_admission import EventAdmission
 from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.journal import Journal, JournalRow, JournalWriter, list_journals
 from avowal.collect.script_event import ClientIdentity, EventDropError, ScriptEvent, VisitorKeyFactory
+from avowal.errors import StoreError
+from avowal.storage_errors import explain
 
 GROUP_COMMIT_SECONDS = 0.002
 """How long the first event of a group waits for others, at most."""
@@ -51,6 +54,8 @@ class EventWriter:
         self._commit_task: asyncio.Task[None] | None = None
         self.last_error = ""
         """Why the last write failed; empty if it succeeded."""
+        self._is_unwritable = False
+        """Whether the journal could not be written."""
 
     async def write(self, event: ScriptEvent, client: ClientIdentity) -> EventDropReason | None:
         """Write an event and return once it is on disk; returns a reason if the event is dropped.
@@ -75,13 +80,14 @@ class EventWriter:
                 if rows:
                     await loop.run_in_executor(self._thread, self._journal_writer.append, rows)
             except Exception as error:  # noqa: BLE001  # whatever fails, nobody may wait for ever
-                self.last_error = type(error).__name__
+                known = explain(error, self._journal_writer.folder)
+                self.last_error, self._is_unwritable = known.code if known else type(error).__name__, True
                 for pending in group:
                     if not pending.outcome.done():
                         pending.outcome.set_exception(JournalUnavailableError())
             else:
                 if rows:
-                    self.last_error = ""
+                    self.last_error, self._is_unwritable = "", False
                 for outcome in outcomes:
                     _resolve(outcome, None)
         self._commit_task = None
@@ -115,6 +121,12 @@ class EventWriter:
 
     def _rotate(self) -> list[Journal]:
         self._journal_writer.rotate()
+        if (
+            self._is_unwritable
+        ):  # no event may come that would find out: nobody sends any to a server that is not ready
+            with suppress(OSError, StoreError):
+                self._journal_writer.check_writable()
+                self.last_error, self._is_unwritable = "", False
         return list_journals(self._journal_writer.folder)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from avowal.errors import StoreError
+from avowal.storage_errors import explain
 
 BUSY_SECONDS = 10
 """How long to wait for another process that writes."""
@@ -248,12 +249,14 @@ class Database:
 
     def _store_error(self, error: sqlite3.DatabaseError, action: str = "written") -> StoreError:
         """Return the error of a file that cannot be opened or written; it holds no value of a statement."""
+        if explained := explain(error, self.path):
+            return explained
         return StoreError(
             f"`{self.path}` cannot be {action} ({type(error).__name__})",
             "nothing was changed; check the disk, and other programs that write to the file"
             if isinstance(error, sqlite3.OperationalError)
-            else "nothing was changed; the file is damaged, or another program wrote to it: restore it and the data "
-            "from a backup",
+            else "nothing was changed; the file is damaged, or another program wrote to it: move `data/` away, and "
+            "give `avowal restore` the newest backup",
             code="store-unusable",
         )
 

@@ -48,6 +48,7 @@ from avowal.register.seal import RegisterSealer
 from avowal.register.statements import load_statements
 from avowal.register.stores import Stores
 from avowal.register.submissions import Submissions
+from avowal.storage_errors import explain
 from avowal.submissions.encryption import SUBMISSION_KEYS_FILE, SubmissionCipher
 
 REGISTER_FILE = "register.sqlite"
@@ -151,7 +152,7 @@ class Register:
         try:
             migrate(database, read_scripts())
         except sqlite3.DatabaseError as error:
-            raise StoreError(
+            raise explain(error, self._path) or StoreError(
                 f"`{self._path}` cannot be opened ({type(error).__name__})",
                 "if it is damaged, move `data/` away, and give `avowal restore` the newest backup",
                 code="store-unusable",

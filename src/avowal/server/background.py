@@ -11,7 +11,9 @@ from pathlib import Path
 
 from prometheus_client import Counter, Gauge
 
+from avowal.errors import AvowalError
 from avowal.server.worker import WorkerThread
+from avowal.storage_errors import explain
 
 LOAD_INTERVAL_SECONDS = 2.0
 """How often what was received is loaded into the store."""
@@ -82,9 +84,13 @@ class BackgroundWorker:
         try:
             result = task()
         except Exception as error:  # the next round tries again, and `/readyz` reports it meanwhile
-            self.last_error = type(error).__name__
+            known = error if isinstance(error, AvowalError) else explain(error, Path.cwd())
+            self.last_error = known.code if known else type(error).__name__
             FAILURE_COUNTER.inc()
-            logger.exception("a background task failed")
+            if known:
+                logger.error("a background task failed: %s; %s", known.message, known.hint)  # noqa: TRY400
+            else:
+                logger.exception("a background task failed")
             return None
         self.last_error = ""
         return result

@@ -11,6 +11,7 @@ import duckdb
 
 from avowal.atomic_files import sync_folder
 from avowal.errors import StoreError
+from avowal.storage_errors import explain
 from avowal.store.compaction import (
     EXTENSION_SETTINGS,
     SPILL_FOLDER,
@@ -67,15 +68,27 @@ class StoreFile:
                 },
             )
         except duckdb.Error as error:
-            raise StoreError(
-                f"`{self._path}` cannot be opened ({type(error).__name__})",
-                "close any other program that has it open; if the file is damaged, restore it from a backup",
-                code="store-unusable",
-            ) from None
+            raise explain(error, self._path) or self._unusable_error(error) from None
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection
+
+    def _unusable_error(self, error: duckdb.Error) -> StoreError:
+        """Return the error of a file that cannot be opened, though the system permits it."""
+        text, wal = str(error), self._path.with_name(f"{self._path.name}.wal")
+        if "Could not set lock" in text:
+            return StoreError(
+                f"`{self._path}` is open in another program",
+                "close that program, such as a DuckDB shell, and give the command again",
+                code="store-unusable",
+            )
+        damaged = wal if "WAL" in text else self._path
+        return StoreError(
+            f"`{damaged}` is damaged ({type(error).__name__})",
+            "move `data/` away, and give `avowal restore` the newest backup; then import the logs again",
+            code="store-damaged",
+        )
 
     def prepare(self, schema: str, migrations: Sequence[str]) -> None:
         """Check the seal, and bring the file to the newest schema. Raises StoreError if that is not possible."""
@@ -107,15 +120,18 @@ class StoreFile:
         """
         version = None
         with self._write_lock, self._connection.cursor() as cursor:
-            cursor.execute("BEGIN")
             try:
+                cursor.execute("BEGIN")
                 yield cursor
                 if self.registry:
                     version = write_seal(cursor, self.registry, new_identity=new_identity)
-            except BaseException:
-                cursor.execute("ROLLBACK")
+                cursor.execute("COMMIT")
+            except BaseException as error:
+                with suppress(duckdb.Error):  # a commit that failed has ended the transaction
+                    cursor.execute("ROLLBACK")
+                if isinstance(error, duckdb.Error) and (explained := explain(error, self._path)):
+                    raise explained from None
                 raise
-            cursor.execute("COMMIT")
         if self.registry and version:
             note = self.registry.replace_version if new_identity else self.registry.note_version
             note(version)

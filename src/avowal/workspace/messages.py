@@ -7,6 +7,7 @@ is. A package that adds requests derives them from `Request` and answers them in
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from avowal import errors
 from avowal.collect.segment import UnparsableLine
 from avowal.errors import AvowalError, ErrorCode, StoreError
+from avowal.storage_errors import explain
 from avowal.store.interface import LoadResult, LogPosition, RecordCounts
 from avowal.workspace.unix_socket import MESSAGE_BYTES_MAX
 
@@ -94,6 +96,8 @@ class Failure(msgspec.Struct, frozen=True, tag_field="outcome", tag="failure"):
         """Describe an error; one that Avowal does not raise on purpose is named without its text, which may be data."""
         if isinstance(error, AvowalError):
             return cls(type(error).__name__, error.code, error.message, error.hint)
+        if explained := explain(error, Path.cwd()):
+            return cls(type(explained).__name__, explained.code, explained.message, explained.hint)
         message = f"the process that owns the folder failed ({type(error).__name__})"
         return cls(StoreError.__name__, "server-failed", message, "")
 
