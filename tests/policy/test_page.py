@@ -3,10 +3,12 @@
 import msgspec
 import pytest
 
+from avowal.policy.about import About, Transfer
 from avowal.policy.document import load_document
 from avowal.policy.markdown import render_sections
 from avowal.policy.page import build_json_ld, render_policy_page
 from avowal.policy.page_tables import build_terms_tables
+from avowal.policy.prose_check import ProseCheck
 from avowal.policy.terms import Terms, compile_terms
 from avowal.policy.vocabulary import load_vocabulary
 from support.policy_pages import DEFAULTS, LOOSER_VERSION, SHOWN_VERSION, TERMS, PageReader, prose_document
@@ -107,3 +109,42 @@ def test_linked_data_has_a_process_for_each_cell() -> None:
         process for process in json_ld["dpv:hasProcess"] if process["dct:title"].startswith("cookie ")
     )
     assert cookie["dpv:hasTechnicalMeasure"]["@type"] == "tech:Cookie"
+
+
+def test_the_page_names_the_controller_bases_rights_and_transfers() -> None:
+    """What terms declare about the site is a table in the language of the page, and what is absent has no row."""
+    about = About(complaints="ANPD", places=["BR"], transfers=[Transfer("US", "standard-clauses")])
+    terms = msgspec.structs.replace(TERMS, legal_bases={"content": "consent"}, about=about)
+    version = SHOWN_VERSION._replace(bounds=compile_terms(terms))
+    page = PageReader(
+        render_policy_page(version, prose_document("Texto.\n", "pt-BR"), WORDS, terms=terms)
+    ).text
+    for text in (
+        terms.controller,
+        terms.contact,
+        "Base legal: melhorar o conteúdo",
+        "seu consentimento",
+        "ANPD",
+    ):
+        assert text in page
+    for text in (
+        "Brasil",
+        "Estados Unidos (garantia: cláusulas-padrão",
+        "Você pode ver os seus dados",
+        "sem prazo",
+    ):
+        assert text in page
+    assert "Representante" not in page
+    assert "basis" not in page
+
+
+def test_a_page_says_how_its_text_was_verified() -> None:
+    """It counts references, says what was compared, and lists what the operator acknowledged."""
+    check = ProseCheck(
+        "en", is_compared=True, references=2, findings=["line 3 says so"], omissions=["unsaid"]
+    )
+    page = PageReader(render_policy_page(SHOWN_VERSION, DOCUMENT, WORDS, prose_check=check)).text
+    assert "2 values in this text were filled in" in page
+    assert "does not understand the text" in page
+    assert "line 3 says so" in page
+    assert "unsaid" not in page

@@ -29,7 +29,8 @@ from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
 from avowal.policy.describe import format_ages
-from avowal.policy.prose_check import hash_checks
+from avowal.policy.jurisdiction import NO_ADVICE, Jurisdiction, find_lacks
+from avowal.policy.prose_check import ProseCheck, hash_checks
 from avowal.policy.terms import Terms, compile_terms, load_terms
 from avowal.policy.terms_warnings import find_warnings
 
@@ -51,30 +52,22 @@ TermsArgument = Annotated[
 
 
 @app.command()
-def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
+def check(
+    path: TermsArgument = None,
+    place: Annotated[
+        Jurisdiction | None,
+        typer.Option("--for", help="Also list what a site there would still lack; no legal advice."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check the terms and their documents, and warn about what is missing."""
     path = path or find_terms_path(find_folder(None))
     terms = load_terms(path)
     compiled = compile_terms(terms)
-    documents = load_documents(path)
-    missing = [language for language in terms.languages if language not in documents]
-    if missing:
-        raise TermsError(
-            f"{path}: there is no document in `{missing[0]}`",
-            f"put a document with `lang: {missing[0]}` into the same folder",
-            code="document-missing",
-        )
-    draft = VersionDraft(terms, strict.read_text(path, TermsError), documents)
+    draft = _load_complete_draft(path, terms)
     checks = draft.check_prose()
     findings = [finding for check in checks for finding in check.findings]
-    warnings = find_warnings(terms)
-    warnings += [
-        f"the document in `{language}` says it was updated on {text.updated_on}, the terms on {terms.updated_on}"
-        for language, text in documents.items()
-        if text.updated_on not in {None, terms.updated_on}
-    ]
-    warnings += [omission for check in checks for omission in check.omissions]
-    warnings += [f"placeholder: {placeholder}" for placeholder in find_placeholders(draft)]
+    warnings = _list_warnings(draft, checks)
     if as_json:
         print_json(
             {
@@ -83,6 +76,7 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
                 "warnings": [*warnings, *findings],
                 "findings": findings,
                 "acknowledgement": hash_checks(checks) if findings else "",
+                **({"lacks": find_lacks(terms, place)} if place else {}),
             }
         )
         return
@@ -100,6 +94,37 @@ def check(path: TermsArgument = None, as_json: JsonOption = False) -> None:
             f"adopt or publish it anyway, give `--acknowledge {hash_checks(checks)[:ACKNOWLEDGEMENT_LENGTH_MIN]}`; the "
             "page will show it"
         )
+    if place:
+        for lack in find_lacks(terms, place):
+            print_line(f"  for {place}: {lack}")
+        print_line(NO_ADVICE)
+
+
+def _load_complete_draft(path: Path, terms: Terms) -> VersionDraft:
+    """Return the terms with the documents beside them. Raises TermsError if one of their languages has none."""
+    documents = load_documents(path)
+    missing = [language for language in terms.languages if language not in documents]
+    if missing:
+        raise TermsError(
+            f"{path}: there is no document in `{missing[0]}`",
+            f"put a document with `lang: {missing[0]}` into the same folder",
+            code="document-missing",
+        )
+    return VersionDraft(terms, strict.read_text(path, TermsError), documents)
+
+
+def _list_warnings(draft: VersionDraft, checks: list[ProseCheck]) -> list[str]:
+    """Return warnings about terms and documents, besides the findings of the documents."""
+    terms = draft.terms
+    warnings = find_warnings(terms)
+    warnings += [
+        f"the document in `{language}` says it was updated on {text.updated_on}, the terms on {terms.updated_on}"
+        for language, text in draft.documents.items()
+        if text.updated_on not in {None, terms.updated_on}
+    ]
+    warnings += [omission for check in checks for omission in check.omissions]
+    warnings += [f"placeholder: {placeholder}" for placeholder in find_placeholders(draft)]
+    return warnings
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from avowal.policy.about import BASIS
 from avowal.policy.bounds import (
     COOKIE_PREFIX,
     OPERATOR,
@@ -16,6 +17,7 @@ from avowal.policy.bounds import (
 )
 from avowal.policy.compare import ProtectionRelation, Witness, compare
 from avowal.policy.duty import APPROVALS, CLOSED, EVIDENCE, HEEDS, WITHHOLDS, parse_duty_name
+from avowal.policy.labels import find_label
 from avowal.policy.language import ENGLISH, Language
 
 
@@ -188,6 +190,20 @@ def format_duty_name(name: str, language: Language = ENGLISH) -> str:
         )
     if not subject:
         return language.translate_word("duty", name)
+    if kind == BASIS:
+        return _format_basis(subject, word, language)
+    return _format_ground_duty(subject, kind, word, language)
+
+
+def _format_basis(purpose: str, basis: str, language: Language) -> str:
+    return language.translate(
+        "legal basis of {purpose}: {basis}",
+        purpose=language.translate_word("purpose", purpose),
+        basis=find_label("legal-basis", basis, language),
+    )
+
+
+def _format_ground_duty(subject: str, kind: str, word: str, language: Language) -> str:
     ground = language.translate_word("ground", subject)
     if kind == EVIDENCE:
         evidence = language.translate_word("evidence", word)

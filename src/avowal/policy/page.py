@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from markupsafe import Markup
 
 from avowal.base_path import address
+from avowal.policy.about_table import build_about_table
 from avowal.policy.bounds import AgeByPrecision, Bounds, Cell
 from avowal.policy.describe import (
     describe_looser_and_stricter,
@@ -22,6 +23,7 @@ from avowal.policy.language import Language, find_language, language_name, text_
 from avowal.policy.markdown import render_sections
 from avowal.policy.page_tables import build_terms_tables
 from avowal.policy.prose_check import ProseCheck
+from avowal.policy.terms import Terms
 from avowal.policy.vocabulary import Vocabulary, WordKind
 
 if TYPE_CHECKING:
@@ -66,13 +68,14 @@ def render_policy_page(
         [()] * len(texts)
     ),
     prose_check: ProseCheck | None = None,
+    terms: Terms | None = None,
 ) -> str:
     """Return the page as HTML in the language of its document. HTML in the prose is shown as text.
 
     The page needs no other file. `versions` are all versions up to this one; the page lists their differences.
     `sentences_by_section` gets the texts of the sections, and returns the sentences to show beside each of them. Tags
     for sharing (Open Graph) are left out if the front matter says `share: false`. `prose_check` is what the
-    comparison of the prose with the terms found.
+    comparison of the prose with the terms found. `terms` are those of the version, for what their bounds do not say.
     """
     parts = render_sections(document)
     sentences = sentences_by_section([text for text, _ in parts])
@@ -89,7 +92,10 @@ def render_policy_page(
         has_status=any(sentences),
         check_sentences=describe_prose_check(prose_check, language) if prose_check else [],
         findings=prose_check.findings if prose_check else [],
-        tables=[table for table in build_terms_tables(version.bounds, vocabulary, language) if table.rows],
+        tables=[
+            *([build_about_table(terms, version.bounds, language)] if terms else []),
+            *(table for table in build_terms_tables(version.bounds, vocabulary, language) if table.rows),
+        ],
         changes=describe_version_changes(versions, language),
         links=links,
         languages=links.translations,

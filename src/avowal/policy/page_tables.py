@@ -6,8 +6,10 @@ They are generated from the terms that are enforced, so they say what is done.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from avowal.policy.about import BASIS
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, AgeByPrecision, Bounds
 from avowal.policy.describe import format_age, format_ages, format_duty_name, format_duty_value
+from avowal.policy.duty import parse_duty_name
 from avowal.policy.language import ENGLISH, Language
 from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, VocabularyWord
 
@@ -77,6 +79,8 @@ def _describe_word(word: VocabularyWord | None, language: Language) -> str:
 
 def _format_retention(ages: AgeByPrecision, language: Language) -> str:
     """Return ages as text: one age if it is the same at every precision up to the finest, else by precision."""
+    if set(ages.values()) == {None}:
+        return language.translate("no end set")
     is_same = len(set(ages.values())) == 1 and FULL_PRECISION in ages
     return format_age(ages[FULL_PRECISION], language) if is_same else format_ages(ages, language)
 
@@ -108,6 +112,7 @@ def _build_duty_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]
     return [
         (format_duty_name(name, language), format_duty_value(name, amount, language))
         for name, amount in bounds.duties.items()
+        if parse_duty_name(name).kind != BASIS
     ]
 
 

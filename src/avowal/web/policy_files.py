@@ -10,7 +10,8 @@ from avowal.policy.document import Document
 from avowal.policy.history import render_changes, render_history
 from avowal.policy.page import PageLinks, PageVersion, build_json_ld, render_policy_page
 from avowal.policy.prose_check import ProseCheck
-from avowal.policy.vocabulary import Vocabulary, load_vocabulary
+from avowal.policy.terms import Terms
+from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.register import Register, Version
 from avowal.web.disclosures import render_disclosures_page
 from avowal.web.policy_pages import find_prose_check, parse_documents, to_page_version
@@ -40,7 +41,7 @@ def render_policy_files(register: Register, versions: list[Version], now: dateti
             if language in by_language
         }
         check = find_prose_check(register, last, language)
-        files |= _render_language(language, page_versions, translations, vocabulary, now, check)
+        files |= _render_language(language, page_versions, translations, terms, now, check)
     return files
 
 
@@ -48,7 +49,7 @@ def _render_language(
     language: str,
     versions: list[PageVersion],
     documents: dict[int, Document],
-    vocabulary: Vocabulary,
+    terms: Terms,
     now: datetime,
     prose_check: ProseCheck | None,
 ) -> Iterator[tuple[str, str]]:
@@ -57,7 +58,15 @@ def _render_language(
     links = PageLinks(history, f"disclosures.{language}.html", "terms.json")
     yield (
         f"privacy.{language}.html",
-        render_policy_page(last, document, vocabulary, versions, links, prose_check=prose_check),
+        render_policy_page(
+            last,
+            document,
+            load_vocabulary(terms.vocabulary),
+            versions,
+            links,
+            prose_check=prose_check,
+            terms=terms,
+        ),
     )
     yield f"privacy.{language}.md", document.text
     change_files = {}

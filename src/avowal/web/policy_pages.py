@@ -90,6 +90,7 @@ class PolicyPages:
                 ),
                 partial(_place_sentences, sentences or {}, page.documents),
                 find_prose_check(self.register, version, page.language),
+                version.terms,
             )
 
         return RenderedPage(self._cached(render, "page", number, page.language), page.language)
