@@ -1,10 +1,13 @@
 """How a command ends that cannot run, or that fails."""
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+import avowal
+from avowal.policy.vocabulary import load_vocabulary
 from support.site import Site
 
 
@@ -39,3 +42,18 @@ def test_an_error_of_the_command_line_is_printed_as_json(tmp_path: Path) -> None
     """With `--json`, an error of the command line is an object, too."""
     result = Site(tmp_path).avowal("report", "--nope", "--json")
     assert (result.status, json.loads(result.err)["error"]["code"]) == (2, "invalid-command")
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    """`avowal --version` and `avowal.__version__` are the version of the package."""
+    result = Site(tmp_path).avowal("--version")
+    assert (result.status, result.out) == (0, f"avowal {metadata.version('avowal')}\n")
+    assert avowal.__version__ == metadata.version("avowal")
+    assert "--version" in Site(tmp_path).avowal("--help").out
+
+
+def test_the_help_of_disclose_lists_the_grounds(tmp_path: Path) -> None:
+    """Whoever has to name a ground finds all of them."""
+    text = " ".join(Site(tmp_path).avowal("disclose", "--help").out.replace("-\n", "-").split())
+    for ground in load_vocabulary().words("grounds"):
+        assert ground.replace("-", "") in text.replace("-", "").replace(" ", ""), ground

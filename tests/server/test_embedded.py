@@ -23,6 +23,7 @@ from avowal.asgi import AsgiMiddleware
 from avowal.server.embedded import EmbeddedRequest, EmbeddedResponse, RequestCollector
 from avowal.wsgi import WsgiMiddleware
 from support.applications import PAGE, PARTS
+from support.errors import raises_code
 from support.running_server import SETTINGS, SITE, Answer, free_port, start_server
 from support.site import FIREFOX, Site, wait_until
 
@@ -443,3 +444,18 @@ def test_one_header_names_the_client(
     lines = [(name, before + FORGED.encode()), *forged, (name, before + VISITOR.encode())]
     assert read_address(site.folder, lines, [(name, before + FORGED.encode())]) == VISITOR
     assert read_address(site.folder, [*lines, (name, b"unknown")], []) == ""
+
+
+@pytest.mark.parametrize("middleware", [AsgiMiddleware, WsgiMiddleware])
+def test_a_mistyped_folder_is_an_error(tmp_path: Path, middleware: Any) -> None:
+    """A folder that does not exist, or has no settings, is refused when the application starts, and nothing is made."""
+    site = Site(tmp_path / "site")
+    site.folder.mkdir()
+    site.init()
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for folder in (tmp_path / "sote", site.folder / "sote", tmp_path / "empty"):
+        with raises_code("file-missing"):
+            middleware(None, folder)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert middleware(None, site.folder).collector.folder.data_folder == site.data

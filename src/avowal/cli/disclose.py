@@ -29,6 +29,7 @@ from avowal.errors import InvalidInputError
 from avowal.ledger.release_entry import RequestSummary
 from avowal.policy.bounds import OPERATOR
 from avowal.policy.ground import EvidenceKind
+from avowal.policy.vocabulary import load_vocabulary
 
 app = create_app()
 
@@ -38,7 +39,12 @@ SubjectOption = Annotated[
 
 RowsOption = Annotated[str, typer.Option(help="The rows to release, such as `requests WHERE status = 404`.")]
 
-GroundOption = Annotated[str, typer.Option(help="The legal ground, as in the terms.")]
+GroundOption = Annotated[
+    str,
+    typer.Option(
+        help=f"The legal ground; the terms say what it needs: {', '.join(load_vocabulary().words('grounds'))}."
+    ),
+]
 
 RecipientOption = Annotated[
     str, typer.Option(help="The recipient; for `authorised`, the name that the visitor gave.")

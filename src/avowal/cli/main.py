@@ -11,8 +11,9 @@ from typing import Any
 
 import typer
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperGroup, TyperOption
 
+import avowal
 from avowal.cli.printable import escape_unprintable
 from avowal.errors import AvowalError, InvalidInputError, RefusedError, StoreError
 from avowal.storage_errors import explain
@@ -43,8 +44,28 @@ COMMANDS = {
 """Each command or group, with the line that `avowal --help` prints. Its module is named after it."""
 
 
+def _print_version(context: Any, _: Any, is_given: bool) -> None:
+    if is_given and not context.resilient_parsing:
+        typer.echo(f"avowal {avowal.__version__}")
+        context.exit()
+
+
+_VERSION_OPTION = TyperOption(
+    param_decls=["--version"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version of the program.",
+)
+
+
 class CommandGroup(TyperGroup):
     """The group of all commands. It imports the module of a command only when that command is used."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options that stand before a command."""
+        return [*super().get_params(ctx), _VERSION_OPTION]
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the signature of Typer
         """Return the names of all commands, in the order of `--help`."""

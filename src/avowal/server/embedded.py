@@ -21,7 +21,7 @@ import msgspec
 from avowal.app.folder import create_journal_stream, find_folder, open_register_of
 from avowal.collect.client_address import TrustedProxies
 from avowal.config import Folder
-from avowal.errors import RefusedError
+from avowal.errors import RefusedError, SettingsError
 from avowal.ingest.line_stream import LineStream
 from avowal.ingest.syslog import LineBuffer
 from avowal.register.register import Register
@@ -86,9 +86,17 @@ class RequestCollector:
     def open(cls, folder: str | os.PathLike[str] | None, script_url: str) -> "RequestCollector":
         """Collect into the folder that `avowal init` made; None finds it as the command line does.
 
-        Raises SettingsError if its settings are not valid.
+        Raises SettingsError if its settings are not valid, or if there is no such folder: nothing is collected into a
+        new one.
         """
-        return cls(find_folder(start=Path(folder) if folder else None), script_url)
+        found = find_folder(start=Path(folder) if folder else None)
+        if (folder and not Path(folder).is_dir()) or not (found.policy_folder or found.data_folder.is_dir()):
+            raise SettingsError(
+                f"`{folder or Path.cwd()}` is no folder of Avowal: there is no `avowal.toml` in it or above it",
+                "check the name, or make the folder with `avowal init`",
+                code="file-missing",
+            )
+        return cls(found, script_url)
 
     def __post_init__(self) -> None:
         serve = self.folder.settings.serve
