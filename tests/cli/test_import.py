@@ -727,3 +727,31 @@ def test_json_without_requests_is_refused_before_it_is_loaded(site: Site, log_fo
     assert "request" in result.out
     pasted = '{"when":"$time_iso8601","what":"$request","who":"$remote_addr","s":$status}'
     assert site.import_logs("--format", pasted, log)["counts"]["requests"] == 3
+
+
+def rotated_log(site: Site, name: str, day: int) -> Path:
+    lines = (
+        f'192.0.2.{n + 1} - - [{day:02}/Jan/2026:12:{n // 60:02}:{n % 60:02} +0000] "GET /{n} HTTP/1.1" 200 5 "-" "{FIREFOX}"\n'
+        for n in range(100)
+    )
+    return site.log(name, *lines)
+
+
+@pytest.mark.parametrize("order", ["abc", "bac", "ab", "a", "abca"])
+def test_logs_that_are_joined_count_once(site: Site, order: str) -> None:
+    """Of known logs one after the other only what follows them is new, and it is known afterwards."""
+    site.init()
+    logs = {name: rotated_log(site, f"{name}.log", day) for day, name in enumerate("abc", 3)}
+    assert site.import_logs(logs["a"], logs["b"])["counts"]["requests"] == 200
+    joined = site.log("joined.log", *(logs[name].read_text(encoding="utf-8") for name in order))
+    new = 100 * order.count("c") + (100 if order.endswith("ca") else 0)
+    assert site.import_logs(joined)["counts"]["requests"] == new
+    assert site.import_logs(joined)["counts"]["requests"] == 0
+    if order in {"abc", "bac"}:
+        assert site.import_logs(*logs.values())["counts"]["requests"] == 0
+
+
+def test_identical_lines_in_a_log_stay_two(site: Site) -> None:
+    """Lines of one log that are the same are two requests, as they were logged twice."""
+    site.init()
+    assert site.import_logs(site.log("access.log", COMMON, COMMON))["counts"]["requests"] == 2

@@ -93,7 +93,8 @@ class LogCatalogue:
                 digest,
                 position,
             )
-            return self._move(path, log, offset, position.read_bytes), cursor
+            log = self._move(path, log, offset, position.read_bytes)
+            return self._skip_joined_logs(path, log, cursor)
         if candidates and not as_new_log:
             raise LogSourceError(
                 f"`{path}` begins like `{candidates[0].name}`, which was read before, but does not continue it",
@@ -105,6 +106,31 @@ class LogCatalogue:
             secrets.token_hex(8), len(head), head_digest, 0, self.create_digest(b""), stored_position=None
         )
         return self._move(path, log, offset, 0), cursor
+
+    def _skip_joined_logs(self, path: Path, log: LogFile, cursor: LogCursor) -> tuple[LogFile, LogCursor]:
+        """Skip known logs that follow a known log, as in `cat a b c | avowal import -`.
+
+        What follows them is a log of its own, so that its lines count once even if it is imported alone later. What
+        follows one known log alone are its new lines.
+        """
+        offset, is_joined = cursor.offset, False
+        while (head := log.peek(HEAD_BYTES)) and (candidates := self.candidates(log)):
+            self.backend.call(ClaimLog(self.create_digest(head).hexdigest()))
+            digest, read_bytes, matched_bytes = self.create_digest(b""), 0, 0
+            for position in candidates:
+                read_bytes += read_into_digest(log, digest, position.read_bytes - read_bytes)
+                if read_bytes == position.read_bytes and digest.hexdigest() == position.read_digest:
+                    matched_bytes = read_bytes
+            log = self._move(path, log, offset + read_bytes, offset + matched_bytes)
+            if not matched_bytes:
+                break
+            offset, is_joined = offset + matched_bytes, True
+        if not (is_joined and head):
+            return log, cursor
+        head_digest = self.create_digest(head).hexdigest()
+        return log, LogCursor(
+            secrets.token_hex(8), len(head), head_digest, 0, self.create_digest(b""), stored_position=None
+        )
 
     def create_digest(self, data: bytes) -> hmac.HMAC:
         """Create a keyed digest of some bytes."""
