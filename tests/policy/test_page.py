@@ -5,6 +5,8 @@ import pytest
 
 from avowal.policy.about import About, Transfer
 from avowal.policy.document import load_document
+from avowal.policy.labels import find_label
+from avowal.policy.language import ENGLISH
 from avowal.policy.markdown import render_sections
 from avowal.policy.page import build_json_ld, render_policy_page
 from avowal.policy.page_tables import build_terms_tables
@@ -19,20 +21,23 @@ WORDS = load_vocabulary()
 
 def test_the_page_shows_the_document_and_the_terms() -> None:
     """The page shows all headings, categories, cookies and the version, and loads nothing."""
-    reader = PageReader(render_policy_page(SHOWN_VERSION, DOCUMENT, WORDS, [LOOSER_VERSION, SHOWN_VERSION]))
+    page = render_policy_page(SHOWN_VERSION, DOCUMENT, WORDS, [LOOSER_VERSION, SHOWN_VERSION])
+    reader = PageReader(page)
     assert reader.open == []
     assert reader.loaded == []
     assert not {"script", "link", "img", "iframe"} & set(reader.tags)
     for text, _ in render_sections(DOCUMENT):
         assert text.partition("\n")[0] in reader.text
     for category in SHOWN_VERSION.bounds.collected_categories:
-        assert category in reader.text
+        assert find_label("category", category, ENGLISH) in reader.text
+        assert f">{category}<" not in page
     for cookie in TERMS.cookies:
         assert cookie.name in reader.text
     assert "Version 3, in force from November 22, 2026." in reader.text
     assert "a" * 64 in reader.text
     assert "ip-address, full: kept 7 days, was 9 days; for abuse" in reader.text
-    assert "full 7 days, prefix 90 days" in reader.text
+    assert "Full IP address: 7 days; Shortened IP address: 90 days" in reader.text
+    assert "Previous page without query string: no end set" in reader.text
 
 
 def test_the_tables_follow_the_terms() -> None:
@@ -42,7 +47,7 @@ def test_the_tables_follow_the_terms() -> None:
     )
     changed_version = SHOWN_VERSION._replace(bounds=compile_terms(changed_terms))
     tables = {table.caption: table.rows for table in build_terms_tables(changed_version.bounds, WORDS)}
-    assert [row[0] for row in tables["What is collected"]] == ["ip-address"]
+    assert [row[0] for row in tables["What is collected"]] == ["IP address"]
     assert tables["Cookies"] == tables["Who else may receive what"] == []
     reader = PageReader(render_policy_page(changed_version, DOCUMENT, WORDS))
     assert "__Host-avowal" not in reader.text
@@ -74,10 +79,10 @@ def test_a_page_has_the_direction_of_its_language(language: str, direction: str)
 @pytest.mark.parametrize(
     ("tag", "table_language", "category_name"),
     [
-        ("pt-BR", "pt-BR", "endereço IP"),
+        ("pt-BR", "pt-BR", "Endereço IP"),
         ("zh-TW", "zh-TW", "IP 位址"),
-        ("ar", "en", "ip-address"),
-        ("de", "en", "ip-address"),
+        ("ar", "en", "IP address"),
+        ("de", "en", "IP address"),
     ],
 )
 def test_the_tables_are_in_the_language_of_the_document(

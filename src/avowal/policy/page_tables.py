@@ -3,13 +3,14 @@
 They are generated from the terms that are enforced, so they say what is done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from avowal.policy.about import BASIS
-from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, AgeByPrecision, Bounds
-from avowal.policy.describe import format_age, format_ages, format_duty_name, format_duty_value
+from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Age, AgeByPrecision, Bounds
+from avowal.policy.describe import format_age, format_duty_name, format_duty_value
 from avowal.policy.duty import parse_duty_name
+from avowal.policy.labels import find_label, find_precision_label, join_phrases
 from avowal.policy.language import ENGLISH, Language
 from avowal.policy.vocabulary import FULL_PRECISION, Vocabulary, VocabularyWord
 
@@ -64,10 +65,10 @@ def _build_collection_rows(
 ) -> list[tuple[str, ...]]:
     return [
         (
-            language.translate_word("category", category),
+            find_label("category", category, language),
             _describe_word(vocabulary.categories.get(category), language),
-            _format_retention(bounds.retention_ages(category), language),
-            language.translate_words("purpose", bounds.collection_purposes(category)),
+            _format_retention(category, bounds.retention_ages(category), language),
+            _list_labels("purpose", bounds.collection_purposes(category), language),
         )
         for category in bounds.collected_categories
     ]
@@ -77,12 +78,29 @@ def _describe_word(word: VocabularyWord | None, language: Language) -> str:
     return language.translate(word.description).replace("`", "'") if word else ""
 
 
-def _format_retention(ages: AgeByPrecision, language: Language) -> str:
+def _format_retention(category: str, ages: AgeByPrecision, language: Language) -> str:
     """Return ages as text: one age if it is the same at every precision up to the finest, else by precision."""
-    if set(ages.values()) == {None}:
-        return language.translate("no end set")
-    is_same = len(set(ages.values())) == 1 and FULL_PRECISION in ages
-    return format_age(ages[FULL_PRECISION], language) if is_same else format_ages(ages, language)
+    if len(set(ages.values())) == 1 and FULL_PRECISION in ages:
+        return _format_kept_age(ages[FULL_PRECISION], language)
+    precision_by_age: dict[Age, str] = {}
+    for precision, age in reversed(list(ages.items())):
+        precision_by_age.setdefault(age, precision)
+    return "; ".join(
+        language.translate(
+            "{label}: {value}",
+            label=find_precision_label(category, precision, language),
+            value=_format_kept_age(age, language),
+        )
+        for age, precision in precision_by_age.items()
+    )
+
+
+def _format_kept_age(age: Age, language: Language) -> str:
+    return language.translate("no end set") if age is None else format_age(age, language)
+
+
+def _list_labels(kind: str, words: Iterable[str], language: Language) -> str:
+    return join_phrases([find_label(kind, word, language) for word in words], language)
 
 
 def _build_disclosure_rows(
@@ -99,11 +117,13 @@ def _build_disclosure_rows(
         )
         ground = _describe_word(vocabulary.grounds.get(cell.ground), language)
         reason = ground or (contract if cell.ground == OWN_USE else cell.ground)
-        categories = rows.setdefault((recipient, reason, _format_retention(ages, language)), [])
+        categories = rows.setdefault(
+            (recipient, reason, _format_retention(cell.category, ages, language)), []
+        )
         if cell.category not in categories:
             categories.append(cell.category)
     return [
-        (recipient, reason, language.translate_words("category", categories), age)
+        (recipient, reason, _list_labels("category", categories, language), age)
         for (recipient, reason, age), categories in rows.items()
     ]
 
@@ -132,7 +152,7 @@ def _build_evidence_rows(bounds: Bounds, vocabulary: Vocabulary, language: Langu
 
 def _build_needs_rows(bounds: Bounds, language: Language) -> list[tuple[str, ...]]:
     return [
-        (form, language.translate_words("category", sorted(needs.categories)))
+        (form, _list_labels("category", sorted(needs.categories), language))
         for form, needs in sorted(bounds.form_needs.items())
     ]
 
@@ -149,9 +169,9 @@ def _build_cookie_rows(bounds: Bounds, language: Language) -> list[tuple[str, ..
             )
             is_own = cell.recipient == OPERATOR
             setter = language.translate("this website") if is_own else language.translate("a third party")
-            age = format_age(next(iter(ages.values())), language)
+            age = _format_kept_age(next(iter(ages.values())), language)
             rows.setdefault((cell.cookie_name, setter, basis, age), []).append(cell.purpose)
     return [
-        (name, setter, basis, language.translate_words("purpose", purposes), age)
+        (name, setter, basis, _list_labels("purpose", purposes, language), age)
         for (name, setter, basis, age), purposes in rows.items()
     ]
