@@ -128,6 +128,7 @@ def test_what_was_erased_since_is_erased_again(complete: Site) -> None:
     move_away(complete)
     restored = run(complete, "restore", "copy", "--json").json()
     assert (restored["entry"]["listed_erasures"], restored["erased_again"]) == (2, 2)
+    assert restored["knows_erasures"]
     stored = run(complete, "visitor", "show", key, "--json").json()["stored"]
     assert {relation["records"] for relation in stored.values()} == {0}
     submissions = run(complete, "submission", "list", "--json").json()["submissions"]

@@ -24,7 +24,7 @@ from avowal.collect.journal import JOURNAL_SUFFIX
 from avowal.collect.visitor_key import SALTS_FILE_NAME
 from avowal.config import SETTINGS_FILE
 from avowal.errors import InvalidInputError, StoreError
-from avowal.register.erased_list import ERASED_LIST_FILE
+from avowal.register.erased_list import ERASED_LIST_FILE, ErasedKind
 from avowal.register.ledger_storage import LAST_CHECKPOINT_FILE
 from avowal.register.register import REGISTER_FILE, Register
 from avowal.register.seal import SEAL_FILE
@@ -141,6 +141,8 @@ def _copy_all(session: Session, places: BackupPlaces) -> BackupManifest:
     target.mkdir(mode=0o700)
     _copy_submitted_files(data, target)  # most of them, before anybody has to wait
     register.ledger.sign_checkpoint()
+    if not register.erased_list.exists:  # from now on, a missing list was lost
+        register.erased_list.add(ErasedKind.VISITOR, [])
     with _hold_store(session):
         with register.database.transaction():
             made_at = utc_now()

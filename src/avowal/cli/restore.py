@@ -51,13 +51,13 @@ def _print_result(result: RestoreResult) -> None:
         print_line(
             "`keys/erased.list` is missing or not newer than the backup: repeat each erasure after it that you know of"
         )
-    print_line(
-        f"erased since the backup: {entry.listed_erasures:,}; the backup had {result.erased_again:,} of them, and "
-        "they are erased again"
-    )
-    print_line(
-        f"past their retention period: {result.expired_records:,} records, which are deleted or coarsened"
-    )
+    if entry.listed_erasures:
+        print_line(
+            f"erased since the backup: {entry.listed_erasures:,}; what the backup had of them is erased again "
+            f"({result.erased_again:,})"
+        )
+    if result.expired_records:
+        print_line(f"past their retention period: {result.expired_records:,} records, deleted or coarsened")
     for finding in result.findings:
         print_line(f"`avowal verify`: {finding.sentence}")
     if not result.findings:
