@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from avowal.app.owner import FolderOwner, OwnerRequest
+from avowal.app.shared_address import FindSharedAddressDay
 from avowal.clock import utc_now
 from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
 from avowal.config import parse_size
@@ -352,6 +353,7 @@ REQUEST_TYPES: tuple[type[AnyRequest], ...] = (
     RunReport,
     RunQuery,
     CountRecordsSince,
+    FindSharedAddressDay,
     FindVisitorRecords,
     FindAddressRecords,
     SummarizeVisitor,

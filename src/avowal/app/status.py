@@ -1,10 +1,11 @@
 """The state of a folder: its versions, its records, its ledger, and who accessed data."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
 from avowal.app.session import Session
+from avowal.app.shared_address import FindSharedAddressDay
 from avowal.collect.cookie import COOKIE_NAME
 from avowal.disclose.contract_check import find_insufficient_contracts
 from avowal.disclose.feed import find_overdue_processors
@@ -33,6 +34,8 @@ class FolderStatus(msgspec.Struct, frozen=True):
     """Processors whose contract protects less than the version in force."""
     overdue_processors: list[str]
     """Processors that have not confirmed in time that they deleted what they must."""
+    shared_address_day: date | None
+    """The newest day, if all its visitors have one private address: that of a gateway."""
     ledger_entries: int
     visitor_accesses: list[RecordedAccess]
     """Accesses to data of single visitors."""
@@ -58,6 +61,7 @@ def read_status(session: Session, now: datetime) -> FolderStatus:
         owned_by_other_process=not session.backend.is_owner,
         deficient_processors=[processor.name for processor, _ in deficient],
         overdue_processors=sorted(find_overdue_processors(register, now)),
+        shared_address_day=session.call(FindSharedAddressDay()),
         ledger_entries=register.ledger.count_entries(),
         visitor_accesses=register.readers.accesses_since(since),
         daily_access_counts=register.readers.aggregate_access_counts(since),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from avowal.app.session import open_session
+from avowal.app.shared_address import describe_shared_address
 from avowal.app.status import STATUS_DAYS, FolderStatus, read_status
 from avowal.cli.options import DataFolderOption, JsonOption, create_app
 from avowal.cli.output import print_json, print_line
@@ -40,6 +41,8 @@ def _print_status(status: FolderStatus) -> None:
         print_line(
             "no stored request is a view: all are by bots, or none is of a page; see `avowal report bots`"
         )
+    if status.shared_address_day:
+        print_line(describe_shared_address(status.shared_address_day))
     for name in status.deficient_processors:
         print_line(f"the contract of processor `{name}` is not sufficient: see `avowal processor list`")
     for name in status.overdue_processors:

@@ -1,6 +1,6 @@
 """The server's ASGI application: which path leads to which handler."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -50,6 +50,8 @@ class Endpoints:
     release: ReleaseEndpoint
     processor_feed: ProcessorFeedEndpoint
     health_checks: HealthChecks
+    list_warnings: Callable[[], Sequence[str]]
+    """Returns what is wrong with what is collected, though it can be stored."""
     syslog_listener: SyslogListener
     syslog_address: tuple[str, int] | None
     """Where to listen for syslog; None to not listen."""
@@ -128,7 +130,8 @@ def _ready(endpoints: Endpoints, _: Request) -> Response:
     reasons = endpoints.health_checks()
     is_ready = not any(reasons.values())
     checks = {name: reason or "ok" for name, reason in reasons.items()}
-    return json_response({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
+    content = {"ready": is_ready, "checks": checks, "warnings": list(endpoints.list_warnings())}
+    return json_response(content, 200 if is_ready else 503)
 
 
 def _send_metrics(endpoints: Endpoints, request: Request) -> Response:

@@ -43,6 +43,9 @@ class BackgroundWorker:
     run_daily_tasks: Callable[[], object]
     compact: Callable[[], bool]
     """Rewrites the store's file if it holds bytes of deleted data; returns whether it did."""
+    find_warnings: Callable[[], list[str]] = list
+    """Returns what is wrong with what was collected; looked for as often as old salts are."""
+    warnings: list[str] = field(default_factory=list)
     last_error: str = ""
     """Why the last task failed; empty if it succeeded."""
     thread: WorkerThread = field(init=False)
@@ -65,6 +68,14 @@ class BackgroundWorker:
                 LOAD_COUNTER.inc()
                 LAST_LOAD_GAUGE.set_to_current_time()
 
+    def _warn(self) -> None:
+        """Look for warnings, and log those that are new."""
+        warnings = self.find_warnings()
+        for warning in warnings:
+            if warning not in self.warnings:
+                logger.warning("%s", warning)
+        self.warnings = warnings
+
     def _run(self, stop_event: threading.Event) -> None:
         lower_thread_priority()
         swept_at = daily_tasks_at = compacted_at = -DAILY_INTERVAL_SECONDS
@@ -72,6 +83,7 @@ class BackgroundWorker:
             self._try(self.load_and_derive)
             if time.monotonic() - swept_at > SALT_SWEEP_INTERVAL_SECONDS:
                 self._try(self.destroy_old_salts)
+                self._try(self._warn)
                 swept_at = time.monotonic()
             if time.monotonic() - daily_tasks_at > DAILY_INTERVAL_SECONDS:
                 self._try(self.run_daily_tasks)

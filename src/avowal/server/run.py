@@ -24,7 +24,14 @@ def run_server(
     settings, line_queue = session.folder.settings.serve, LineBuffer()
     visitor_keys = build_visitor_keys(session.folder)
     workers = build_workers(session, backend, line_queue, visitor_keys)
-    endpoints = build_endpoints(session, workers.event_writer, visitor_keys, line_queue, workers.check_health)
+    endpoints = build_endpoints(
+        session,
+        workers.event_writer,
+        visitor_keys,
+        line_queue,
+        workers.check_health,
+        lambda: workers.background.warnings,
+    )
     configure_logging()
     application = mount(create_application(endpoints), settings.base_path)
     server = create_http_server(

@@ -1,6 +1,6 @@
 """Builds the routes of a server over a data folder, each with what it needs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from itsdangerous import TimestampSigner
@@ -40,6 +40,7 @@ def build_endpoints(
     visitor_keys: VisitorKeyFactory,
     line_queue: LineBuffer,
     health_checks: Callable[[], Mapping[str, str]],
+    list_warnings: Callable[[], Sequence[str]],
 ) -> Endpoints:
     """Return the routes; all that check passwords and keys share one limit of attempts."""
     folder, register = session.folder, session.register
@@ -70,6 +71,7 @@ def build_endpoints(
         release=_build_release_endpoint(session, proxies, attempt_limiter),
         processor_feed=_build_processor_feed(session, proxies, attempt_limiter),
         health_checks=health_checks,
+        list_warnings=list_warnings,
         syslog_listener=SyslogListener(line_queue, proxies.is_trusted),
         syslog_address=(syslog_host.strip("[]"), int(syslog_port)) if syslog_port else None,
     )

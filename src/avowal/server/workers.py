@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from avowal.app.owner_requests import CompactStore, EnforceRetention
 from avowal.app.session import Session
+from avowal.app.shared_address import FindSharedAddressDay, describe_shared_address
 from avowal.app.verification import verify_open_folder
 from avowal.clock import utc_now
 from avowal.collect.country import CountryDatabase
@@ -126,10 +127,15 @@ def _build_background_worker(
         for finding in verify_open_folder(session).findings:
             logger.error("%s", finding.sentence)
 
+    def find_warnings() -> list[str]:
+        day = session.call(FindSharedAddressDay())
+        return [describe_shared_address(day)] if day else []
+
     return BackgroundWorker(
         load_pending=load_pending,
         derive_views=session.derive_views,
         destroy_old_salts=lambda: salts.destroy_expired(utc_now()),
+        find_warnings=find_warnings,
         run_daily_tasks=run_daily_tasks,
         compact=lambda: session.call(CompactStore()),
     )
