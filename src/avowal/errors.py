@@ -55,6 +55,7 @@ InputErrorCode = Literal[
     "password-length",
     "password-mismatch",
     "recipient-ambiguous",
+    "approval-missing",
     "seal-not-permitted",
     "filter-not-applicable",
     "browser-missing",
@@ -154,7 +155,6 @@ DisclosureErrorCode = Literal[
     "selection-too-broad",
     "reader-may-not-disclose",
     "wrong-password",
-    "approval-missing",
     "approver-is-requester",
     "already-approved",
 ]

@@ -87,7 +87,7 @@ def test_a_release_needs_the_approval_of_another_reader(server: RunningServer) -
     assert (
         call_as(server, "GET", path, name="bea").json()["details"]["evidence"]["issuer"] == "District Court"
     )
-    assert call_as(server, "POST", f"{path}/package").status == 403
+    assert call_as(server, "POST", f"{path}/package").status == 400
     assert call_as(server, "POST", f"{path}/approval").status == 403
     assert call_as(server, "POST", f"{path}/approval", name="cyd").status == 403
     assert call_as(server, "POST", f"{path}/approval", name="bea").json()["approved_by"] == ["bea"]

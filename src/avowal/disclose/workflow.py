@@ -35,7 +35,7 @@ from avowal.disclose.request import (
     parse_ground,
     refusing_queries,
 )
-from avowal.errors import DisclosureError, RefusedError
+from avowal.errors import DisclosureError, InvalidInputError, RefusedError
 from avowal.keep.enforcement import find_governing_bounds, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.ledger.release_entry import RequestSummary
@@ -141,7 +141,10 @@ class ReleaseWorkflow:
         return self._prepare(request, self._find_version(), self.register.ledger.count_entries())
 
     def prepare_approved_release(self, request: ReleaseRequest) -> PreparedRelease:
-        """Return what an approved request releases now. Raises DisclosureError if it is not approved or permitted."""
+        """Return what an approved request releases now.
+
+        Raises InvalidInputError if it is not approved yet, and DisclosureError if nothing may be released any more.
+        """
         self._check_approvals(request, self.find_requirements(request.summary.ground))
         return self.prepare_release(request)
 
@@ -180,7 +183,7 @@ class ReleaseWorkflow:
         """Record a release, and build its package.
 
         If it was recorded before, but its package was never written, the same package is built again. Raises
-        DisclosureError if the request is not approved, and RefusedError if what is stored has changed since then.
+        InvalidInputError if the request is not approved yet, and RefusedError if what is stored has changed since then.
         """
         request, extract = prepared.request, prepared.extract
         self._check_approvals(request, prepared.requirements)
@@ -288,14 +291,16 @@ class ReleaseWorkflow:
         return ""
 
     def _check_approvals(self, request: ReleaseRequest, requirements: GroundRequirements) -> None:
-        """Raise DisclosureError if fewer readers approved than the request or the version in force requires."""
+        """Raise InvalidInputError if fewer readers approved than the request or the version in force requires.
+
+        That is no refusal (X8): the request waits.
+        """
         required = max(request.summary.required_approvals, requirements.approvals)
         missing = required - len(self.register.release_requests.approvers(request.summary.reference))
         if missing > 0:
-            raise DisclosureError(
-                f"{missing} more have to approve `{request.summary.reference}`",
-                "`avowal release approve`",
-                RefusalReason.MISSING_APPROVAL,
+            raise InvalidInputError(
+                f"`{request.summary.reference}` waits for {missing} more approvals; nothing was released",
+                "once they are there (`avowal release approve`), give the command again",
                 code="approval-missing",
             )
 
