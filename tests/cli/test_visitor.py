@@ -94,9 +94,9 @@ def test_the_stored_data_is_a_page_to_print(site: Site, tmp_path: Path) -> None:
     """The page has every record, in the given language; for an unknown language it is in English."""
     consent_to_second_version(site)
     for language, title in (
-        ("en", "What is held of you"),
-        ("pt-BR", "O que guardamos sobre você"),
-        ("xx", "What is"),
+        ("en", "The data we hold about you"),
+        ("pt-BR", "Os dados que guardamos sobre você"),
+        ("xx", "The data we"),
     ):
         page = tmp_path / f"{language}.html"
         result = site.avowal("visitor", "show", ANN, *PERIOD, "--page", page, "--language", language)

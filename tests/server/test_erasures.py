@@ -70,7 +70,7 @@ def test_a_person_reads_that_nothing_is_held(server: RunningServer) -> None:
     """A browser gets a page with status 404."""
     headers = cookie_headers("i" * 22, **SAME_ORIGIN, Accept="text/html")
     answer = server.request("POST", "/privacy/me/erasure", headers=headers)
-    assert (answer.status, b"Nothing is held" in answer.body) == (404, True)
+    assert (answer.status, b"We hold no data" in answer.body) == (404, True)
 
 
 def test_decisions_are_limited_by_network(server: RunningServer) -> None:

@@ -41,9 +41,9 @@ DISCLOSE = (
     "cert@example.net",
     "--reference",
 )
-HOLDS, ENTRY = "It holds: the ledger has this entry, and", "It holds: the ledger has this entry."
-SIGNATURE, TREE = "it is not signed by the ledger", "its proof does not lead to"
-DIFFERS, NONE = "the receipt says something else", "This is no receipt and no proof."
+HOLDS, ENTRY = "Valid: this receipt matches the public log.", "Valid: the public log has this entry."
+SIGNATURE, TREE = "it is not signed with this key", "its proof does not lead to"
+DIFFERS, NONE = "the receipt does not match its entry", "This is not a receipt or a proof."
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_a_valid_receipt_or_proof_passes(page: Page, receipts: dict[str, str], k
         kind, kind.partition(" ")[0]
     ) in entry
     other = "avowal/223e6acd+1ce39118+AflIOKDz8CL0yOZZFP1LXXHHISuWFlNHq7UfAAAAAAAA"
-    assert "This is no public key" in check_text(page, receipts[kind], other)
+    assert "This is not the public key" in check_text(page, receipts[kind], other)
     assert requested_urls == []
 
 
@@ -214,14 +214,14 @@ def test_an_error_is_named(page: Page, receipts: dict[str, str]) -> None:
         with_proof("x"),
     ):
         assert NONE in check_text(page, invalid), invalid
-    assert "This is no public key" in check_text(page, receipts["proof"], "key")
+    assert "This is not the public key" in check_text(page, receipts["proof"], "key")
 
 
 def test_a_visitor_checks_a_receipt_from_their_page(server: RunningServer, context: BrowserContext) -> None:
     """A visitor checks a receipt from their page with one key press, and a proof from a file."""
     view = context.new_page()
     view.goto("/privacy/check?entry=99")
-    view.get_by_text("There is no receipt of that number").wait_for()
+    view.get_by_text("You have no receipt with this number").wait_for()
     context.add_cookies([browser_cookie(ANN)])
     view.goto("/privacy/me")
     view.get_by_role("link", name="Check the receipt: Consent to version 2").press("Enter")

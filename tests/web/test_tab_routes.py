@@ -90,7 +90,7 @@ def test_unknown_tokens_show_nothing(server: RunningServer) -> None:
     """Guessed or malformed tokens and requests of other sites show nothing and count as no access."""
     for guess in (("guess-guess-guess",), ("mine0-mine0-mine",), ("MINE0-MINE0-MINE0",)):
         answer = request_tab(server, *guess)
-        assert (answer.status, b"Nothing is held of the views" in answer.body) == (200, True)
+        assert (answer.status, b"We hold no data about the page views" in answer.body) == (200, True)
     for nothing in ((), ("short",), ("'; DROP",)):
         assert request_tab(server, *nothing).status == 403
     for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
@@ -202,7 +202,7 @@ def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(
             (first, ("one", "two"), ("three",)),
             (second, ("three",), ("one", "two")),
         ):
-            view.get_by_role("button", name="Show what is held of this tab's views").press("Enter")
+            view.get_by_role("button", name="Show the data about this tab's views").press("Enter")
             view.wait_for_url("**/privacy/me/tab*")
             text = view.locator("main").inner_text()
             assert all(f"/page/{path}" in text for path in own_paths)
@@ -213,10 +213,14 @@ def test_a_visitor_without_the_cookie_sees_and_erases_their_tab(
         first.evaluate(rules)
         assert first.evaluate("axe.run()")["violations"] == []
         first.get_by_role("checkbox").press("Space")
+        first.get_by_role("button", name="Delete my data").press("Enter")
+        first.get_by_role("heading", name="Your data was deleted").wait_for()
         with first.expect_download() as download:
-            first.get_by_role("button", name="Erase all of it").press("Enter")
+            first.get_by_role("link", name="Save the receipt").press("Enter")
         receipt: Any = json.loads(download.value.path().read_text())
         assert receipt["erased"]["script_views"] == 2
+        first.wait_for_function("sessionStorage.length == 0")
+        assert second.evaluate("Object.keys(sessionStorage)") == ["avowal-views"]
         own_host.wait_for_rows("SELECT page_path FROM views", 1)
 
 
@@ -230,7 +234,7 @@ def test_a_tab_forgets_its_views_on_request(own_host: RunningServer, browser: Br
         view = visit_pages(own_host, context, "one")
         storage_keys = view.evaluate("Object.keys(sessionStorage).concat(Object.keys(localStorage))")
         assert storage_keys == ([] if objects else ["avowal-views"])
-        forget = view.get_by_role("button", name="Have this tab forget them")
+        forget = view.get_by_role("button", name="Let this tab forget them")
         assert forget.count() == (0 if objects else 1)
         if not objects:
             forget.press("Enter")

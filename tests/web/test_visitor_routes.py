@@ -1,7 +1,9 @@
 """`/privacy/me`: visitors see, export and erase their own data, and nobody sees that of others."""
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -95,7 +97,7 @@ def test_a_visitor_sees_only_their_own_data(server: RunningServer) -> None:
 def test_a_visitor_without_a_cookie_sees_no_data(server: RunningServer, headers: dict[str, str]) -> None:
     """Without a valid cookie the page says that visits cannot be attributed, and no access is recorded."""
     page = fetch_page(server, headers, f"?cookie={ANN}&visitor={ANN}")
-    assert "nobody can tell your visits from those of other people" in page
+    assert "we cannot tell your visits from those of other people" in page
     assert "/of-ann" not in page
     for method, path in (("GET", "/export"), ("POST", "/erasure")):
         assert server.request(method, f"/privacy/me{path}", headers={**SAME_ORIGIN, **headers}).status == 403
@@ -119,7 +121,7 @@ def test_a_refusal_of_the_cookie_is_confirmed(server: RunningServer) -> None:
 
 def test_a_guessed_cookie_shows_nothing(server: RunningServer) -> None:
     """A guessed cookie shows no data, and no access is recorded."""
-    assert "Nothing is held of the visitor with your cookie." in fetch_page(server, cookie_headers(NEW))
+    assert "We hold no data about the visitor with your cookie." in fetch_page(server, cookie_headers(NEW))
     assert list_accesses(server) == []
 
 
@@ -158,14 +160,16 @@ def test_an_erasure_deletes_the_data_and_gives_a_receipt(server: RunningServer, 
     assert answer.json()["erased"]["script_views"] == 2
     key = server.site.avowal("ledger", "key").out.strip()
     assert server.site.avowal("verify", receipt, "--key", key).status == 0
-    assert "Nothing is held" in fetch_page(server, cookie_headers(ANN))
+    assert "We hold no data" in fetch_page(server, cookie_headers(ANN))
     assert "/of-ben" in fetch_page(server, cookie_headers(BEN))
     wait_until(lambda: server.site.avowal("verify").status == 0, "all to hold")
 
 
 @needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1440, "light")])
-def test_the_page_works_in_a_browser_without_scripts(server: RunningServer, width: int, scheme: Any) -> None:
+def test_the_page_works_in_a_browser_without_scripts(
+    server: RunningServer, tmp_path: Path, width: int, scheme: Any
+) -> None:
     """By keyboard and without scripts, an erasure needs a confirmation; the page passes axe-core."""
     rules = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
     size: ViewportSize = {"width": width, "height": 900}
@@ -188,10 +192,62 @@ def test_the_page_works_in_a_browser_without_scripts(server: RunningServer, widt
             context.add_cookies([browser_cookie(ANN)])
             page = context.new_page()
             page.goto(f"http://127.0.0.1:{server.port}/privacy/me")
-            page.get_by_role("button", name="Erase all of it").press("Enter")
+            page.get_by_role("button", name="Delete my data").press("Enter")
             assert "/of-ann" in fetch_page(server, cookie_headers(ANN))
             page.get_by_role("checkbox").press("Space")
+            page.get_by_role("button", name="Delete my data").press("Enter")
+            page.get_by_role("heading", name="Your data was deleted").wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert re.search(
+                "Page views reported by the script.*2", page.locator("table").inner_text(), re.DOTALL
+            )
+            receipt = page.locator("pre").text_content() or ""
             with page.expect_download() as download:
-                page.get_by_role("button", name="Erase all of it").press("Enter")
-            assert json.loads(download.value.path().read_text())["erased"]["script_views"] == 2
+                page.get_by_role("link", name="Save the receipt").press("Enter")
+            assert download.value.suggested_filename == "erasure.json"
+            assert download.value.path().read_text() == receipt
+            assert json.loads(receipt)["erased"]["script_views"] == 2
+            file = tmp_path / "erasure.json"
+            file.write_text(receipt)
+            key = server.site.avowal("ledger", "key").out.strip()
+            assert server.site.avowal("verify", file, "--key", key).status == 0
+            page.get_by_role("link", name="The data we hold about you").press("Enter")
+            page.wait_for_url("**/privacy/me?*")
+            assert "/of-ann" not in page.content()
+            assert "Your browser sent no cookie" in page.content()
         browser.close()
+
+
+def test_a_program_gets_the_receipt_alone(server: RunningServer) -> None:
+    """Whoever asks for no page gets the receipt of an erasure as a file of JSON."""
+    answer = server.request("POST", "/privacy/me/erasure", headers=cookie_headers(BEN, **SAME_ORIGIN))
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json()["schema"] == "avowal erasure 1"
+
+
+@pytest.mark.parametrize("header", ["Sec-GPC", "DNT"])
+def test_a_browser_with_a_privacy_signal_is_told_and_offered_no_cookie(
+    server: RunningServer, header: str
+) -> None:
+    """The page says that the signal is honoured, and nothing sets the cookie."""
+    sentence = (
+        "Your browser signals that you do not want to be tracked (Global Privacy Control or Do Not Track)."
+    )
+    for cookies in ({}, cookie_headers("refused"), cookie_headers(NEW)):
+        page = server.request("GET", "/privacy/me", headers={header: "1", **cookies}).body.decode()
+        assert sentence in page
+        assert "/cookie/" not in page
+    assert sentence not in server.request("GET", "/privacy/me").body.decode()
+    secure = {"X-Forwarded-Proto": "https", "Sec-Fetch-Mode": "navigate", **SAME_ORIGIN}
+    answer = server.request("POST", "/cookie/accept?lang=pt-BR", headers={header: "1", **secure})
+    assert (answer.status, answer.headers["location"]) == (303, "/privacy/me?lang=pt-BR")
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+
+
+def test_the_site_says_that_it_honours_global_privacy_control(server: RunningServer) -> None:
+    """The statement has exactly the members of the specification, and pages of any origin may read it."""
+    answer = server.request("GET", "/.well-known/gpc.json")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json() == {"gpc": True, "lastUpdate": answer.json()["lastUpdate"]}
+    assert date.fromisoformat(answer.json()["lastUpdate"]) <= datetime.now(UTC).date()
+    assert answer.headers["access-control-allow-origin"] == "*"

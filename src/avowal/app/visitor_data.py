@@ -33,6 +33,7 @@ from avowal.keep.enforcement import effective_versions, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorRecords, VisitorSelector
 from avowal.policy.bounds import OPERATOR, VISITOR
 from avowal.policy.language import find_language
+from avowal.register.erasures import Erasure
 from avowal.register.erasures import make_erasure_receipt as erasure_receipt
 from avowal.store.columns import RELATIONS, VISITOR_KEY_COLUMNS
 from avowal.submissions.access import SUBJECT_ACCESS_PURPOSE
@@ -136,12 +137,18 @@ class VisitorDataAccess:
         summary = summarize_visitor(self.session, key, for_visitor=True)
         yield from export_lines(self.session, [key], summary)
 
-    def erase(self, key: str) -> dict[str, Any]:
-        """Erase everything of the visitor; returns the receipt. Raises RefusedError if nothing is stored."""
-        return erasure_receipt(self.session.register.ledger, self.session.call(EraseVisitor(key)))
+    def erase(self, key: str) -> tuple[dict[str, Any], int]:
+        """Erase everything of the visitor; returns the receipt, and the number of its entry in the ledger.
 
-    def decide_consent(self, key: str, identity: str, language: str, *, given: bool) -> None:
-        """Record a consent to a version, or its withdrawal.
+        Raises RefusedError if nothing is stored.
+        """
+        return self._make_receipt(self.session.call(EraseVisitor(key)))
+
+    def _make_receipt(self, erasure: Erasure) -> tuple[dict[str, Any], int]:
+        return erasure_receipt(self.session.register.ledger, erasure), erasure.entry
+
+    def decide_consent(self, key: str, identity: str, language: str, *, given: bool) -> int | None:
+        """Record a consent to a version, or its withdrawal; returns the number of its entry in the ledger.
 
         Raises RefusedError if the visitor has no such choice.
         """
@@ -168,8 +175,9 @@ class VisitorDataAccess:
             consent = prepare_consent(register, self._records(key), number, statement, now)
         else:
             consent = prepare_withdrawal(register, key, number, statement, now)
-        record_consent(register, consent)
+        recorded = record_consent(register, consent)
         self.session.call(ApplyConsents())
+        return recorded.entry
 
     def find_receipt(self, key: str, entry: int) -> dict[str, Any] | None:
         """Return the receipt of an entry about the visitor; None if there is none."""
@@ -199,11 +207,9 @@ class VisitorDataAccess:
         first = [_first_line(summarize_script_views(self.session, records))] if records else []
         return b"".join([*first, *_lines("script_views", records)])
 
-    def erase_tab(self, script_view_ids: Sequence[int]) -> dict[str, Any]:
-        """Erase these script views; returns the receipt. Raises RefusedError if none is stored."""
-        return erasure_receipt(
-            self.session.register.ledger, self.session.call(EraseScriptViews(list(script_view_ids)))
-        )
+    def erase_tab(self, script_view_ids: Sequence[int]) -> tuple[dict[str, Any], int]:
+        """Erase these script views, as `erase` does. Raises RefusedError if none is stored."""
+        return self._make_receipt(self.session.call(EraseScriptViews(list(script_view_ids))))
 
     def _tab_views(self, script_view_ids: Sequence[int]) -> list[dict[str, Any]]:
         return self.session.call(FindScriptViews(list(script_view_ids))).to_dicts()

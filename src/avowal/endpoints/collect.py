@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from prometheus_client import Counter
 from starlette.requests import Request
@@ -203,11 +204,16 @@ class CollectEndpoint:
         admission = self.event_writer.current_admission()
         rules = admission.rules if admission else AdmissionRules(0, {})
         header = cookie.build_refusal_header(rules)
-        if choice == "accept" and rules.cookie_lifetimes and sender.is_secure:
+        has_signal = cookie.read_cookie_state(sender.headers, can_be_set=False).privacy_signal
+        if choice == "accept" and has_signal:
+            header = cookie.build_removal_header()
+        elif choice == "accept" and rules.cookie_lifetimes and sender.is_secure:
             header = cookie.issue_cookie(rules, utc_now().date(), is_accepted=True).set_cookie_header
         headers = {"Set-Cookie": header, "Cache-Control": "no-store"}
         if request.headers.get("sec-fetch-mode") == "navigate":  # sent by a form: show the page again
-            return redirect(VISITOR_PAGE_PATH, 303, headers)
+            language = request.query_params.get("lang", "")
+            query = f"?{urlencode({'lang': language})}" if language else ""
+            return redirect(f"{VISITOR_PAGE_PATH}{query}", 303, headers)
         return Response(status_code=204, headers=headers)
 
     def _check_site(self, event: ScriptEvent, sender: RequestSender) -> None:

@@ -23,6 +23,7 @@ from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.sender import read_sender
 from avowal.ingest.syslog import SyslogListener
 from avowal.server.request_limits import RequestLimits
+from avowal.web.gpc_routes import GpcRoutes
 from avowal.web.notice_routes import NoticeRoutes
 from avowal.web.policy_routes import PolicyRoutes
 from avowal.web.proof_check import ProofCheckRoutes
@@ -46,6 +47,7 @@ class Endpoints:
     visitor: VisitorRoutes
     tab: TabRoutes
     proof_check: ProofCheckRoutes
+    gpc: GpcRoutes
     submit: SubmitEndpoint
     release: ReleaseEndpoint
     processor_feed: ProcessorFeedEndpoint
@@ -87,6 +89,7 @@ def list_routes(endpoints: Endpoints) -> list[Route]:
         *endpoints.tab.routes(),
         *endpoints.visitor.routes(),
         *endpoints.proof_check.routes(),
+        *endpoints.gpc.routes(),
         *endpoints.policy.routes(),
     ]
 

@@ -24,6 +24,7 @@ from avowal.policy.bounds import OWN_USE, PROCESSOR
 from avowal.register.release_requests import RefusalReason
 from avowal.server.application import Endpoints
 from avowal.verify.last_result import read_last_result
+from avowal.web.gpc_routes import GpcRoutes
 from avowal.web.notice_routes import NoticeRoutes
 from avowal.web.policy_pages import PolicyPages
 from avowal.web.policy_routes import PAGE_LINKS, PolicyRoutes
@@ -67,6 +68,7 @@ def build_endpoints(
         visitor=visitor,
         tab=TabRoutes(visitor, frozenset({settings.site.host, *settings.site.other_hosts} - {""})),
         proof_check=ProofCheckRoutes(policy_pages, str(register.ledger.signer.verifier)),
+        gpc=GpcRoutes(policy_pages),
         submit=_build_submit_endpoint(session, visitor_keys, proxies),
         release=_build_release_endpoint(session, proxies, attempt_limiter),
         processor_feed=_build_processor_feed(session, proxies, attempt_limiter),

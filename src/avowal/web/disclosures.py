@@ -24,7 +24,7 @@ def render_disclosures_page(register: Register, controller: str, language_tag: s
         )
         for disclosures in count_disclosures(register, now)
     ]
-    headings = (say("quarter"), say("because"), say("released"), say("recalled"), say("refused"))
+    headings = (say("quarter"), say("legal ground"), say("released"), say("recalled"), say("refused"))
     return render_template(
         "disclosures.html",
         language.tag,

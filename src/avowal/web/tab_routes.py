@@ -31,7 +31,6 @@ from avowal.web.visitor_routes import (
     EXPORT_HEADERS,
     VISITOR_PAGE_HEADERS,
     VisitorRoutes,
-    send_attachment,
 )
 
 TAB_PAGE_PATH = f"{VISITOR_PAGE_PATH}/tab"
@@ -112,15 +111,17 @@ class TabRoutes:
         )
 
     async def erase(self, request: Request) -> Response:
-        """Erase the records; the response is the receipt."""
+        """Erase the records; the response has the receipt, which is stored nowhere."""
         views = await self._read_views(request)
         if views is None:
             return await self.visitor.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         try:
-            receipt = await run_in_threadpool(self.visitor.visitor_data.erase_tab, views.script_view_ids)
+            receipt, entry = await run_in_threadpool(
+                self.visitor.visitor_data.erase_tab, views.script_view_ids
+            )
         except RefusedError:
             return await self.visitor.refuse(request, ProblemCode.VIEWS_NOT_FOUND)
-        return send_attachment(receipt, "erasure.json")
+        return self.visitor.respond_with_erasure(request, receipt, entry, is_tab=True)
 
     def _record_access(self, views: TabScriptViews) -> None:
         self.visitor.visitor_data.record_tab_access(views.script_view_ids)

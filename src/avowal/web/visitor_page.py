@@ -1,9 +1,12 @@
 """The page of one visitor's data, to read and to print."""
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import msgspec
 
 from avowal.app.owner_requests import RelationSummary
 from avowal.app.visitor_data import TabPageData, VisitorPageData
@@ -26,11 +29,15 @@ def render_visitor_page(
     language_tag: str,
     choices: Sequence[ConsentChoice] | None = None,
     translations: Sequence[tuple[str, str]] = (),
+    *,
+    decided_entry: int | None = None,
+    has_privacy_signal: bool = False,
 ) -> str:
     """Return the page of a visitor's data in a language.
 
     `choices` are given for the visitor's own browser only, where the page offers what the visitor may do;
-    `translations` are the languages and paths of the page's translations.
+    `translations` are the languages and paths of the page's translations. `decided_entry` is the entry of the decision
+    that the visitor has just made; `has_privacy_signal` is whether the browser asks not to be tracked.
     """
     language, summary, records = find_language(language_tag), data.summary, data.records
     return render_template(
@@ -47,6 +54,8 @@ def render_visitor_page(
         has_releases=bool(summary.releases),
         is_own_page=choices is not None,
         decisions=[_build_decision(choice, language) for choice in choices or ()],
+        decided=next((consent for consent in summary.consents if consent.entry == decided_entry), None),
+        has_privacy_signal=has_privacy_signal,
         receipts=_list_receipts(summary, language) if choices is not None else [],
         languages=translations,
     )
@@ -55,7 +64,7 @@ def render_visitor_page(
 def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> str:
     """Return the page of what one tab reported, in a language; its forms send `views_field` on."""
     language = find_language(language_tag)
-    title = language.translate("Pages you looked at in this tab")
+    title = language.translate("Pages you viewed in this tab")
     tables = [
         _build_record_table("script_views", title, data.records, language),
         _build_access_table(data.summary, language),
@@ -66,6 +75,35 @@ def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> s
         package="avowal.web",
         views_field=views_field,
         tables=[table for table in tables if table.rows],
+    )
+
+
+def render_erasure_page(receipt: Mapping[str, Any], entry: int, language_tag: str, *, is_tab: bool) -> str:
+    """Return the page that says what was erased, and has the receipt in it, which is stored nowhere.
+
+    `is_tab` is whether the script views of one tab were erased, and not a visitor.
+    """
+    language = find_language(language_tag)
+    say = language.translate
+    text = msgspec.json.format(msgspec.json.encode(receipt), indent=2).decode() + "\n"
+    titles = {
+        **_relation_titles(language),
+        "consents": say("Consents"),
+        "submissions": say("Submissions"),
+        "authorisations": say("Authorisations"),
+    }
+    counts = msgspec.to_builtins(receipt["erased"])
+    rows = [(titles[name], f"{counts[name]:,}") for name in titles if counts[name]]
+    return render_template(
+        "visitor_erased.html",
+        language.tag,
+        package="avowal.web",
+        is_tab=is_tab,
+        time=_format("erased_at", receipt["erased_at"], language),
+        table=PageTable(say("What we deleted"), (say("what"), say("records")), rows),
+        entry=entry,
+        receipt=text,
+        receipt_url=f"data:application/json;base64,{b64encode(text.encode()).decode()}",
     )
 
 
@@ -83,7 +121,7 @@ def _build_decision(choice: ConsentChoice, language: Language) -> ConsentDecisio
     effects = [
         (
             language.translate(
-                "{records}, which version {number} governs without it:",
+                "{records}, to which version {number} applies without your consent:",
                 records=language.translate_count("{n} record", "{n} records", effect.records),
                 number=effect.governing,
             ),
@@ -103,7 +141,7 @@ def _list_receipts(summary: VisitorSummary, language: Language) -> list[tuple[in
             consent.entry,
             say("Consent to version {number}", number=consent.version)
             if consent.given
-            else say("Consent to version {number}, taken back", number=consent.version),
+            else say("Withdrawal of consent to version {number}", number=consent.version),
             consent.recorded_at,
         )
         for consent in summary.consents
@@ -111,7 +149,7 @@ def _list_receipts(summary: VisitorSummary, language: Language) -> list[tuple[in
     releases = [
         (
             release.entry,
-            say("Release to {recipient}", recipient=release.recipient),
+            say("Disclosure to {recipient}", recipient=release.recipient),
             release.summary.released_at,
         )
         for release in summary.releases
@@ -122,21 +160,27 @@ def _list_receipts(summary: VisitorSummary, language: Language) -> list[tuple[in
     ]
 
 
+def _relation_titles(language: Language) -> dict[str, str]:
+    """Return what the records of each relation are called."""
+    say = language.translate
+    return {
+        "visits": say("Your visits"),
+        "views": say("Pages you viewed"),
+        "requests": say("Requests"),
+        "script_views": say("Page views reported by the script"),
+        "events": say("Your actions on pages"),
+    }
+
+
 def _build_tables(
     summary: VisitorSummary, records: Mapping[str, Sequence[StoredRecord]], language: Language
 ) -> list[PageTable]:
     say = language.translate
-    titles = {
-        "visits": say("Your visits"),
-        "views": say("Pages you looked at"),
-        "requests": say("Requests"),
-        "script_views": say("What the script in the pages told"),
-        "events": say("What you did on pages"),
-    }
+    titles = _relation_titles(language)
     return [
         *([_build_coverage_table(summary.coverage, language)] if summary.coverage else []),
         PageTable(
-            say("How much is held"),
+            say("How much data we hold"),
             (say("what"), say("records"), say("from (UTC)"), say("to (UTC)"), say("under version")),
             [
                 _build_extent_row(title, summary.stored[relation], language)
@@ -202,22 +246,22 @@ def _build_submission_table(summary: VisitorSummary, language: Language) -> Page
         for submission in summary.submissions
         for field in submission.fields
     ]
-    headings = (say("reference"), say("at (UTC)"), say("what"), say("that is"), say("under version"))
-    return PageTable(say("What you handed over"), headings, rows)
+    headings = (say("reference"), say("at (UTC)"), say("what"), say("value"), say("under version"))
+    return PageTable(say("What you submitted"), headings, rows)
 
 
 def _build_consent_table(summary: VisitorSummary, language: Language) -> PageTable:
     say = language.translate
     rows = [
         (
-            say("given") if consent.given else say("taken back"),
+            say("given") if consent.given else say("withdrawn"),
             str(consent.version),
             _format("recorded_at", consent.recorded_at, language),
             str(consent.entry),
         )
         for consent in summary.consents
     ]
-    headings = (say("consent"), say("to version"), say("at (UTC)"), say("entry of the ledger"))
+    headings = (say("consent"), say("to version"), say("at (UTC)"), say("entry in the public log"))
     return PageTable(say("Your consents to newer versions"), headings, rows)
 
 
@@ -228,14 +272,14 @@ def _build_authorisation_table(summary: VisitorSummary, language: Language) -> P
             authorisation.recipient,
             language.translate_words("category", authorisation.categories)
             if authorisation.given
-            else say("taken back"),
+            else say("withdrawn"),
             _format("recorded_at", authorisation.recorded_at, language),
             str(authorisation.entry),
         )
         for authorisation in summary.authorisations
     ]
-    headings = (say("to"), say("what"), say("at (UTC)"), say("entry of the ledger"))
-    return PageTable(say("What you authorised others to have"), headings, rows)
+    headings = (say("to"), say("what"), say("at (UTC)"), say("entry in the public log"))
+    return PageTable(say("What you authorised others to receive"), headings, rows)
 
 
 def _build_release_table(summary: VisitorSummary, language: Language) -> PageTable:
@@ -246,13 +290,20 @@ def _build_release_table(summary: VisitorSummary, language: Language) -> PageTab
             language.translate_words("category", release.summary.categories),
             language.translate_word("ground", release.summary.ground),
             _format("released_at", release.summary.released_at, language),
-            say("taken back") if release.recalled_at else "",
+            say("withdrawn") if release.recalled_at else "",
             str(release.entry),
         )
         for release in summary.releases
     ]
-    headings = (say("to"), say("what"), say("because"), say("at (UTC)"), "", say("entry of the ledger"))
-    return PageTable(say("What was released to others"), headings, rows)
+    headings = (
+        say("to"),
+        say("what"),
+        say("legal ground"),
+        say("at (UTC)"),
+        "",
+        say("entry in the public log"),
+    )
+    return PageTable(say("What we disclosed to others"), headings, rows)
 
 
 def _build_access_table(summary: VisitorSummary, language: Language) -> PageTable:
@@ -274,8 +325,8 @@ def _build_access_table(summary: VisitorSummary, language: Language) -> PageTabl
         )
         for (day, reader, purpose), record_count in sorted(record_counts.items(), reverse=True)
     ]
-    headings = (say("who"), say("for"), say("on (UTC)"), say("times"), say("records of all visitors"))
-    return PageTable(say("Who read records that may be yours"), headings, rows)
+    headings = (say("who"), say("for"), say("on (UTC)"), say("times"), say("records read, of all visitors"))
+    return PageTable(say("Who read records that may include yours"), headings, rows)
 
 
 def _build_extent_row(title: str, extent: RelationSummary, language: Language) -> tuple[str, ...]:

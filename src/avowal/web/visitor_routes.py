@@ -1,5 +1,6 @@
 """`/privacy/me`: what is stored about the visitor who asks, identified by the site's own cookie and by nothing else."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from avowal.http.redirect import redirect
 from avowal.http.sender import read_sender
 from avowal.policy.page import render_template
 from avowal.web.policy_pages import PolicyPages, link_translations
-from avowal.web.visitor_page import render_visitor_page
+from avowal.web.visitor_page import render_erasure_page, render_visitor_page
 
 VISITOR_PAGE_HEADERS = {**PRIVATE_HEADERS, "Vary": "Cookie"}
 VISITOR_SCRIPT_PAGE_HEADERS = {**VISITOR_PAGE_HEADERS, **SCRIPT_PAGE_HEADERS}
@@ -77,6 +78,8 @@ class VisitorCaller(NamedTuple):
     refuses_cookie: bool
     is_same_origin: bool
     """Whether the request comes from a page of this host."""
+    has_privacy_signal: bool
+    """Whether the browser signals that its visitor does not want to be tracked (Sec-GPC, DNT)."""
     language: str
 
 
@@ -115,7 +118,7 @@ class VisitorRoutes:
         caller = self._read_caller(request)
         if caller.cookie_identifier:
             key = self.derive_visitor_key(caller.cookie_identifier)
-            page = await run_in_threadpool(self._render_page, key, caller.language)
+            page = await run_in_threadpool(self._render_page, key, caller, read_decided_entry(request))
             if page:
                 await run_in_threadpool(self.record_access_once, key, self.visitor_data.record_access, key)
                 return HTMLResponse(page, headers=VISITOR_PAGE_HEADERS)
@@ -126,16 +129,21 @@ class VisitorRoutes:
             if caller.refuses_cookie
             else NO_COOKIE
         )
-        return await self.show_message(caller.language, reason)
+        return await self.show_message(caller.language, reason, has_privacy_signal=caller.has_privacy_signal)
 
-    def _render_page(self, key: str, language: str) -> str:
+    def _render_page(self, key: str, caller: VisitorCaller, decided_entry: int | None) -> str:
         """Return the page of a visitor's data; empty if nothing is stored."""
         data = self.visitor_data.read_page(key)
         if data is None:
             return ""
-        choices = self.visitor_data.find_consent_choices(key, language)
+        choices = self.visitor_data.find_consent_choices(key, caller.language)
         return render_visitor_page(
-            data, language, choices, link_translations(VISITOR_PAGE_PATH, data.languages)
+            data,
+            caller.language,
+            choices,
+            link_translations(VISITOR_PAGE_PATH, data.languages),
+            decided_entry=decided_entry,
+            has_privacy_signal=caller.has_privacy_signal,
         )
 
     async def send_export(self, request: Request) -> Response:
@@ -162,18 +170,28 @@ class VisitorRoutes:
         return send_attachment(receipt, f"receipt-{entry}.json")
 
     async def erase(self, request: Request) -> Response:
-        """Erase the visitor's data and remove the cookie; the response is the receipt."""
+        """Erase the visitor's data and remove the cookie; the response has the receipt, which is stored nowhere."""
         key = self._find_key(request)
         if not key:
             return await self.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         response: Response
         try:
-            receipt = await run_in_threadpool(self.visitor_data.erase, key)
-            response = send_attachment(receipt, "erasure.json")
+            receipt, entry = await run_in_threadpool(self.visitor_data.erase, key)
+            response = self.respond_with_erasure(request, receipt, entry)
         except RefusedError:
             response = await self.refuse(request, ProblemCode.NOTHING_STORED)
         response.headers["Set-Cookie"] = cookie.build_removal_header()
         return response
+
+    def respond_with_erasure(
+        self, request: Request, receipt: dict[str, Any], entry: int, *, is_tab: bool = False
+    ) -> Response:
+        """Say what was erased, with its receipt: by a page for people, by the receipt alone for programs."""
+        if not is_from_person(request):
+            return send_attachment(receipt, "erasure.json")
+        language = self.negotiate_language(find_requested_languages(request))
+        page = render_erasure_page(receipt, entry, language, is_tab=is_tab)
+        return HTMLResponse(page, headers=VISITOR_SCRIPT_PAGE_HEADERS if is_tab else VISITOR_PAGE_HEADERS)
 
     async def decide_consent(self, request: Request, *, given: bool) -> Response:
         """Record that the visitor consents to a version, or withdraws that, and redirect to the page."""
@@ -182,17 +200,25 @@ class VisitorRoutes:
             return await self.refuse(request, ProblemCode.UNIDENTIFIED_VISITOR)
         language = self._read_caller(request).language
         try:
-            await run_in_threadpool(self.visitor_data.decide_consent, key, identity, language, given=given)
+            entry = await run_in_threadpool(
+                self.visitor_data.decide_consent, key, identity, language, given=given
+            )
         except RefusedError:
             return await self.refuse(request, ProblemCode.CONSENT_NOT_OFFERED)
-        return redirect(f"{VISITOR_PAGE_PATH}?lang={language}#decided", 303, VISITOR_PAGE_HEADERS)
+        return redirect(
+            f"{VISITOR_PAGE_PATH}?lang={language}&decided={entry}#result", 303, VISITOR_PAGE_HEADERS
+        )
 
     def _read_caller(self, request: Request) -> VisitorCaller:
         sender = read_sender(self.proxies, request.scope)
         state = cookie.read_cookie_state(sender.headers, can_be_set=False)
         language = self.negotiate_language(find_requested_languages(request))
         return VisitorCaller(
-            state.identifier, state.value == cookie.REFUSAL_VALUE, sender.is_same_origin, language
+            state.identifier,
+            state.value == cookie.REFUSAL_VALUE,
+            sender.is_same_origin,
+            state.privacy_signal,
+            language,
         )
 
     def _find_key(self, request: Request) -> str:
@@ -208,10 +234,13 @@ class VisitorRoutes:
         """Return the requested language, of those that the policy has."""
         return negotiate_language(accept_language, self.policy_pages.languages() or ["en"])
 
-    async def show_message(self, language: str, reason: str, status: int = 200) -> Response:
+    async def show_message(
+        self, language: str, reason: str, status: int = 200, *, has_privacy_signal: bool = False
+    ) -> Response:
         """Show a page that says why no data is shown.
 
-        `reason` is `COOKIE_REFUSED`, `NO_COOKIE` or a key of `VISITOR_REFUSALS`.
+        `reason` is `COOKIE_REFUSED`, `NO_COOKIE` or a key of `VISITOR_REFUSALS`. A browser with a privacy signal is
+        offered no cookie.
         """
 
         def render() -> str:
@@ -222,7 +251,9 @@ class VisitorRoutes:
                 package="avowal.web",
                 reason=reason,
                 page_path=VISITOR_PAGE_PATH,
-                cookie_offered=bool(version and version.compiled_terms.cookie_ages(cookie.COOKIE_NAME))
+                has_privacy_signal=has_privacy_signal,
+                cookie_offered=not has_privacy_signal
+                and bool(version and version.compiled_terms.cookie_ages(cookie.COOKIE_NAME))
                 and (reason == ProblemCode.NOTHING_STORED or reason not in VISITOR_REFUSALS),
                 languages=self.policy_pages.list_translations(VISITOR_PAGE_PATH),
             )
@@ -248,6 +279,12 @@ class VisitorRoutes:
         self._recent_accesses[key] = now
         if len(self._recent_accesses) > ACCESS_RECORDS_MAX:
             del self._recent_accesses[next(iter(self._recent_accesses))]
+
+
+def read_decided_entry(request: Request) -> int | None:
+    """Return the entry that a redirect after a decision names; None if it names none."""
+    text = request.query_params.get("decided", "")
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) else None
 
 
 def send_attachment(content: dict[str, Any], file_name: str) -> Response:

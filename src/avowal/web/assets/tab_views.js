@@ -1,6 +1,10 @@
 // Offers visitors without the cookie what this tab remembers of its own page views (`remember.js`): it is sent when they
 // ask for it, and not before.
 (function () {
+  // These views were erased: there is nothing left to remember them for.
+  try {
+    if (document.getElementById("erased")) sessionStorage.removeItem("avowal-views");
+  } catch (error) {}
   var form = document.getElementById("tab");
   var views = "";
   try {
