@@ -281,7 +281,7 @@ def test_a_visitor_sees_a_recalled_release(site: Site) -> None:
     )
     page, export = site.folder / "me.html", site.folder / "me.jsonl"
     assert site.avowal("visitor", "show", ANN, *PERIOD, "--page", page).status == 0
-    assert "What was released to others" in page.read_text()
+    assert "What we disclosed to others" in page.read_text()
     assert site.avowal("visitor", "export", ANN, *PERIOD, "--output", export).status == 0
     schema = jsonschema.Draft202012Validator(site.avowal("visitor", "schema").json())
     assert list(schema.iter_errors(json.loads(export.read_text().splitlines()[0]))) == []

@@ -213,7 +213,7 @@ def test_a_visitor_sees_and_erases_events(server: RunningServer) -> None:
     assert "signed-up" in {line.get("event_name") for line in lines}
     page = site.folder / "person.html"
     assert site.avowal("visitor", "show", key, "--page", page).status == 0
-    assert "What you did on pages" in page.read_text()
+    assert "Your actions on pages" in page.read_text()
     records = summary["stored"]["requests"]["records"] + summary["stored"]["script_views"]["records"]
     result = site.avowal("visitor", "erase", key, "--expected-records", str(records))
     assert result.status == 0, result.err

@@ -92,11 +92,16 @@ def test_a_visitor_reads_the_changes_and_decides(server: RunningServer, tmp_path
     answer = server.request(
         "POST", f"/privacy/me/consent/{identity}?lang=en", headers=cookie_headers(ANN, **SAME_ORIGIN)
     )
-    assert (answer.status, answer.headers["location"]) == (303, "/privacy/me?lang=en#decided")
+    location = answer.headers["location"]
+    assert (answer.status, re.sub(r"\d+", "N", location)) == (303, "/privacy/me?lang=en&decided=N#result")
+    decided = server.request("GET", location.partition("#")[0], headers=cookie_headers(ANN)).body.decode()
+    assert "We recorded your consent to version 2." in decided
+    others = server.request("GET", location.partition("#")[0], headers=cookie_headers(BEN)).body.decode()
+    assert "We recorded" not in others
     assert find_governing(server) == {"/of-ann": (1, 2), "/too": (1, 2), "/of-ben": (1, 1)}
     text = fetch_page(server)
     assert find_decisions(text) == {"withdrawal": identity}
-    assert "If you take that back, this is not permitted any more:" in text
+    assert "If you withdraw your consent, this is no longer permitted:" in text
     assert LOOSER in text
     answer = server.request(
         "POST", f"/privacy/me/withdrawal/{identity}", headers=cookie_headers(ANN, **SAME_ORIGIN)
