@@ -1,12 +1,9 @@
 """The page of one visitor's data, to read and to print."""
 
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-
-import msgspec
 
 from avowal.app.owner_requests import RelationSummary
 from avowal.app.visitor_data import TabPageData, VisitorPageData
@@ -78,35 +75,6 @@ def render_tab_page(data: TabPageData, views_field: str, language_tag: str) -> s
     )
 
 
-def render_erasure_page(receipt: Mapping[str, Any], entry: int, language_tag: str, *, is_tab: bool) -> str:
-    """Return the page that says what was erased, and has the receipt in it, which is stored nowhere.
-
-    `is_tab` is whether the script views of one tab were erased, and not a visitor.
-    """
-    language = find_language(language_tag)
-    say = language.translate
-    text = msgspec.json.format(msgspec.json.encode(receipt), indent=2).decode() + "\n"
-    titles = {
-        **_relation_titles(language),
-        "consents": say("Consents"),
-        "submissions": say("Submissions"),
-        "authorisations": say("Authorisations"),
-    }
-    counts = msgspec.to_builtins(receipt["erased"])
-    rows = [(titles[name], f"{counts[name]:,}") for name in titles if counts[name]]
-    return render_template(
-        "visitor_erased.html",
-        language.tag,
-        package="avowal.web",
-        is_tab=is_tab,
-        time=_format("erased_at", receipt["erased_at"], language),
-        table=PageTable(say("What we deleted"), (say("what"), say("records")), rows),
-        entry=entry,
-        receipt=text,
-        receipt_url=f"data:application/json;base64,{b64encode(text.encode()).decode()}",
-    )
-
-
 class ConsentDecisionText(NamedTuple):
     """A version that the visitor may consent to, or whose consent they may withdraw, as the page shows it."""
 
@@ -155,12 +123,15 @@ def _list_receipts(summary: VisitorSummary, language: Language) -> list[tuple[in
         for release in summary.releases
     ]
     return [
-        (entry, say("{what}, at {time} (UTC)", what=label, time=_format("recorded_at", time, language)))
+        (
+            entry,
+            say("{what}, at {time} (UTC)", what=label, time=format_cell_value("recorded_at", time, language)),
+        )
         for entry, label, time in sorted(consents + releases)
     ]
 
 
-def _relation_titles(language: Language) -> dict[str, str]:
+def relation_titles(language: Language) -> dict[str, str]:
     """Return what the records of each relation are called."""
     say = language.translate
     return {
@@ -176,7 +147,7 @@ def _build_tables(
     summary: VisitorSummary, records: Mapping[str, Sequence[StoredRecord]], language: Language
 ) -> list[PageTable]:
     say = language.translate
-    titles = _relation_titles(language)
+    titles = relation_titles(language)
     return [
         *([_build_coverage_table(summary.coverage, language)] if summary.coverage else []),
         PageTable(
@@ -238,7 +209,7 @@ def _build_submission_table(summary: VisitorSummary, language: Language) -> Page
     rows = [
         (
             submission.reference,
-            _format("submitted_at", submission.submitted_at, language),
+            format_cell_value("submitted_at", submission.submitted_at, language),
             language.translate_word("category", field.category),
             field.value["name"] if isinstance(field.value, dict) else field.value,
             str(submission.version),
@@ -256,7 +227,7 @@ def _build_consent_table(summary: VisitorSummary, language: Language) -> PageTab
         (
             say("given") if consent.given else say("withdrawn"),
             str(consent.version),
-            _format("recorded_at", consent.recorded_at, language),
+            format_cell_value("recorded_at", consent.recorded_at, language),
             str(consent.entry),
         )
         for consent in summary.consents
@@ -273,7 +244,7 @@ def _build_authorisation_table(summary: VisitorSummary, language: Language) -> P
             language.translate_words("category", authorisation.categories)
             if authorisation.given
             else say("withdrawn"),
-            _format("recorded_at", authorisation.recorded_at, language),
+            format_cell_value("recorded_at", authorisation.recorded_at, language),
             str(authorisation.entry),
         )
         for authorisation in summary.authorisations
@@ -289,7 +260,7 @@ def _build_release_table(summary: VisitorSummary, language: Language) -> PageTab
             release.recipient,
             language.translate_words("category", release.summary.categories),
             language.translate_word("ground", release.summary.ground),
-            _format("released_at", release.summary.released_at, language),
+            format_cell_value("released_at", release.summary.released_at, language),
             say("withdrawn") if release.recalled_at else "",
             str(release.entry),
         )
@@ -330,7 +301,9 @@ def _build_access_table(summary: VisitorSummary, language: Language) -> PageTabl
 
 
 def _build_extent_row(title: str, extent: RelationSummary, language: Language) -> tuple[str, ...]:
-    times = (_format("time", time, language) if time else "" for time in (extent.first, extent.last))
+    times = (
+        format_cell_value("time", time, language) if time else "" for time in (extent.first, extent.last)
+    )
     return title, f"{extent.records:,}", *times, language.join_list(map(str, extent.versions))
 
 
@@ -356,7 +329,11 @@ def _build_record_table(
 def _format_cell(record: StoredRecord, columns: Sequence[str], language: Language) -> str:
     """Return the values of a record's columns of one category, each once."""
     separator = " → " if "entry_path" in columns else " "
-    values = [_format(column, record[column], language) for column in columns if record[column] is not None]
+    values = [
+        format_cell_value(column, record[column], language)
+        for column in columns
+        if record[column] is not None
+    ]
     return separator.join(dict.fromkeys(value for value in values if value))
 
 
@@ -368,7 +345,7 @@ def _format_versions(record: StoredRecord, language: Language) -> str:
     return language.translate("{own}, now under {governing}", own=collected, governing=governing)
 
 
-def _format(column: str, value: Any, language: Language) -> str:
+def format_cell_value(column: str, value: Any, language: Language) -> str:
     """Return the value of a column as people read it."""
     if column in COUNT_COLUMNS:
         return f"{language.translate_word('count', column)}: {value:,}" if value else ""

@@ -24,8 +24,9 @@ from avowal.http.problem import ProblemCode, is_from_person, problem_response
 from avowal.http.redirect import redirect
 from avowal.http.sender import read_sender
 from avowal.policy.page import render_template
+from avowal.web.erasure_page import render_erasure_page
 from avowal.web.policy_pages import PolicyPages, link_translations
-from avowal.web.visitor_page import render_erasure_page, render_visitor_page
+from avowal.web.visitor_page import render_visitor_page
 
 VISITOR_PAGE_HEADERS = {**PRIVATE_HEADERS, "Vary": "Cookie"}
 VISITOR_SCRIPT_PAGE_HEADERS = {**VISITOR_PAGE_HEADERS, **SCRIPT_PAGE_HEADERS}
