@@ -328,3 +328,19 @@ def test_pages_are_accessible(server: RunningServer, scheme: Literal["light", "d
                     path
                 )
         browser.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "adopted"), [("en", "adopted on "), ("pt-BR", "adotada em "), ("zh-TW", "採用")]
+)
+def test_an_adoption_as_of_an_earlier_day_is_marked(
+    server: RunningServer, language: str, adopted: str
+) -> None:
+    """The first version says when it was adopted, wherever it names its day; a published one does not."""
+    days = [f'<time datetime="{(TODAY - timedelta(ago)).date()}">' for ago in (0, 60)]
+    for path in ("/privacy/versions/1", "/privacy/history"):
+        text = fetch_text(server, f"{path}?lang={language}").partition("<article")[0]
+        assert text.count(adopted) == 1
+        assert all(day in text for day in days)
+    head = fetch_text(server, f"/privacy/versions/2?lang={language}").partition("<article")[0]
+    assert adopted not in head

@@ -28,3 +28,5 @@ def adopt_terms(
         print_json(version_to_object(version))
     else:
         print_line(f"version 1 ({version.identity}) is in force since {version.effective_at:%Y-%m-%d}")
+        if version.published_at.date() > version.effective_at.date():
+            print_line(f"  its page says that it was adopted on {version.published_at:%Y-%m-%d}")

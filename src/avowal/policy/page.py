@@ -37,6 +37,8 @@ class PageVersion(NamedTuple):
     identity: str
     effective_at: datetime
     bounds: Bounds
+    published_at: datetime | None = None
+    """When it was adopted or published; None if the page does not say so."""
 
 
 class PageLinks(NamedTuple):
@@ -166,6 +168,8 @@ class VersionLabel(NamedTuple):
 
     number: int
     day: Markup
+    adopted_day: Markup = Markup("")  # Markup is immutable
+    """When it was adopted, if that was after the day from which it is in force; else empty."""
 
 
 class VersionChange(NamedTuple):
@@ -179,14 +183,21 @@ class VersionChange(NamedTuple):
 
 def label_version(version: PageVersion, language: Language) -> VersionLabel:
     """Return the label of a version."""
-    return build_version_label(version.number, version.effective_at, language)
+    label = build_version_label(version.number, version.effective_at, language)
+    adopted_at = version.published_at
+    if adopted_at is None or adopted_at.date() <= version.effective_at.date():
+        return label
+    return label._replace(adopted_day=_format_day(adopted_at, language))
 
 
 def build_version_label(number: int, effective_at: datetime, language: Language) -> VersionLabel:
     """Return the label of a version with a number and a time from which it is in force."""
-    day = effective_at.date()
-    element = Markup('<time datetime="{}">{}</time>').format(day.isoformat(), language.format_day(day))
-    return VersionLabel(number, element)
+    return VersionLabel(number, _format_day(effective_at, language))
+
+
+def _format_day(moment: datetime, language: Language) -> Markup:
+    day = moment.date()
+    return Markup('<time datetime="{}">{}</time>').format(day.isoformat(), language.format_day(day))
 
 
 def describe_version_changes(versions: Sequence[PageVersion], language: Language) -> list[VersionChange]:

@@ -243,7 +243,9 @@ def find_prose_check(register: Register, version: Version, language: str) -> Pro
 
 def to_page_version(version: Version) -> PageVersion:
     """Return a version as its page shows it."""
-    return PageVersion(version.number, version.identity, version.effective_at, version.compiled_terms)
+    return PageVersion(
+        version.number, version.identity, version.effective_at, version.compiled_terms, version.published_at
+    )
 
 
 def parse_documents(register: Register, version: Version) -> dict[str, Document]:
