@@ -213,6 +213,7 @@ def print_extract(prepared: PreparedRelease, approvers: list[str] | None = None,
                 "reference": None if approvers is None else request.reference,
                 "records": extract.record_counts,
                 "visitors": len(extract.visitor_keys),
+                "records_by_visitor": extract.records_by_visitor,
                 "categories": categories,
                 "refused_categories": extract.refused_categories,
                 "required_approvals": request.required_approvals,
@@ -229,6 +230,12 @@ def print_extract(prepared: PreparedRelease, approvers: list[str] | None = None,
     )
     if details.row_filter:
         print_line(f"  rows: {details.row_filter}")
+    if details.address:
+        print_line(
+            f"  {details.address} had {len(extract.records_by_visitor):,} visitor keys, which are of one day each:"
+        )
+        for key, count in extract.records_by_visitor.items():
+            print_line(f"    {key}: {count:,} records")
     for kind, text in details.evidence.items():
         print_line(f"  {kind}: {text}")
     if request.required_approvals:

@@ -3,6 +3,7 @@
 The rules are in `docs/spec/releases.md`.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from avowal.store.interface import ResultTable, Store
 from avowal.submissions.access import is_within_age
 from avowal.submissions.submission import Submission
 from avowal.use.purpose_view import ColumnForms, PurposeView
-from avowal.use.row_selection import RowSelection, check_columns, parse_row_selection
+from avowal.use.row_selection import RowSelection, check_columns, parse_row_selections
 
 RELATION_ROWS_MAX = 200_000
 """The most rows of one relation in a release."""
@@ -43,6 +44,8 @@ class Extract(msgspec.Struct, frozen=True):
     """Why nothing of a category is released, by category."""
     visitor_keys: list[str]
     """The keys of the visitors whose records they are."""
+    records_by_visitor: dict[str, int] = {}
+    """How many stored records of each visitor there are, by key."""
     is_selective: bool = True
     """Whether the row filter leaves out any records of its period."""
     files: dict[str, bytes] = {}
@@ -109,19 +112,19 @@ def extract_records(
         request.summary.recipient_kind,
         request.summary.ground,
     )
-    selection = _select_rows(view, request.details.row_filter)
-    filtered_relation, condition = (selection.relation, selection.sql) if selection else ("", None)
+    selections = _select_rows(view, request.details.row_filter)
     visitor = int(request.details.visitor, 16) if request.details.visitor else None
     tables, oldest = dict[str, ResultTable](), OldestValues(governing_bounds, now)
-    visitors, released_categories = set[int](), set[str]()
+    visitors, released_categories = Counter[int](), set[str]()
     for name, relation in RELATIONS.items():
         columns = {
             column: permitted
             for column, forms in relation.columns.items()
             if (permitted := [form for form in forms if form.category in request.summary.categories])
         }
-        if not columns or name != (filtered_relation or name):
+        if not columns or (selections and name not in selections):
             continue
+        condition = selections[name].sql if selections else None
         selected = view.read_rows(name, visitor, condition, columns, RELATION_ROWS_MAX, QUERY_SECONDS_MAX)
         if len(selected.rows) > RELATION_ROWS_MAX:
             raise QueryError(
@@ -132,14 +135,17 @@ def extract_records(
         table, table_visitors, table_oldest = _drop_empty_columns(view, selected, columns)
         if table.rows:
             tables[name] = table
-            visitors |= table_visitors
+            visitors += table_visitors
             oldest.merge(table_oldest)
             released_categories |= {form.category for column in table.columns for form in columns[column]}
     return Extract(
         tables,
         _explain_refusals(governing_bounds, request, released_categories),
         sorted(f"{number:016x}" for number in visitors),
-        selection is None or visitor is not None or _is_selective(view, selection),
+        {f"{number:016x}": visitors[number] for number in sorted(visitors)},
+        visitor is not None
+        or bool(request.details.address)
+        or all(_is_selective(view, selection) for selection in selections.values()),
         age_reach=oldest.to_age_reach(),
     )
 
@@ -194,6 +200,7 @@ def merge_extracts(records: Extract, submissions: Extract) -> Extract:
             if category in submissions.refused_categories
         },
         sorted({*records.visitor_keys, *submissions.visitor_keys}),
+        records.records_by_visitor,
         records.is_selective,
         submissions.files,
         [*records.age_reach, *submissions.age_reach],
@@ -204,10 +211,9 @@ def _explain_refusals(
     governing_bounds: Sequence[Bounds], request: ReleaseRequest, released: Collection[str]
 ) -> dict[str, str]:
     """Return the reason for each requested category of which nothing is released."""
-    recipient = request.summary.recipient_kind, request.summary.ground
-    permitted = {
-        cell.category for cell in governing_bounds[-1].cells if (cell.recipient, cell.ground) == recipient
-    }
+    permitted = governing_bounds[-1].disclosed_categories(
+        request.summary.recipient_kind, request.summary.ground
+    )
     return {
         category: "nothing of it is stored that is young enough, and under terms that let it be released"
         if category in permitted
@@ -217,16 +223,17 @@ def _explain_refusals(
     }
 
 
-def _select_rows(view: PurposeView, row_filter: str) -> RowSelection | None:
-    """Return the rows that a filter selects; None if there is no filter.
+def _select_rows(view: PurposeView, row_filter: str) -> dict[str, RowSelection]:
+    """Return the rows that a filter selects, by relation; none if there is no filter.
 
     Raises QueryError if it uses columns that the recipient may not have (X5).
     """
     if not row_filter:
-        return None
-    selection = parse_row_selection(row_filter)
-    check_columns(selection, view.refused_columns())
-    return selection
+        return {}
+    selections = parse_row_selections(row_filter)
+    for selection in selections:
+        check_columns(selection, view.refused_columns())
+    return {selection.relation: selection for selection in selections}
 
 
 def _is_selective(view: PurposeView, selection: RowSelection) -> bool:
@@ -235,21 +242,21 @@ def _is_selective(view: PurposeView, selection: RowSelection) -> bool:
 
 def _drop_empty_columns(
     view: PurposeView, selected: ResultTable, columns: ColumnForms
-) -> tuple[ResultTable, set[int], OldestValues]:
+) -> tuple[ResultTable, Counter[int], OldestValues]:
     """Drop columns and rows without a value; returns the rest, whose records they are, and how old their values are.
 
     The last three columns of `selected` are the governing number, the time and the visitor of each record.
     """
     value_columns = range(len(selected.columns) - 3)
     kept = [index for index in value_columns if any(row[index] is not None for row in selected.rows)]
-    rows, visitors = list[list[Any]](), set[int]()
+    rows, visitors = list[list[Any]](), Counter[int]()
     oldest = OldestValues(view.governing_bounds, view.now)
     for row in selected.rows:
         *_, governing, moment, visitor = row
         values = [row[index] for index in kept]
         if any(value is not None for value in values):
             rows.append(values)
-            visitors |= {visitor} - {None}
+            visitors.update({visitor} - {None})
         for index in kept:
             if row[index] is not None:
                 forms = columns[selected.columns[index]]

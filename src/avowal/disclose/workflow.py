@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from avowal.clock import utc_now
+from avowal.disclose.address_rows import find_address_period, select_address_rows
 from avowal.disclose.evidence import (
     collect_evidence,
     find_evidence_scope,
@@ -91,9 +92,15 @@ class ReleaseWorkflow:
         sealed_until, selector = self._parse_seal(release_input), self._parse_subject(release_input)
         requirements, now = find_ground_requirements(version, ground), utc_now()
         strictest = find_strictest_requirements(self._find_governing_bounds(), ground)
-        visitor = self._find_visitor(release_input, selector, requirements)
+        period = find_address_period(release_input, selector, requirements)
+        visitor = self._find_visitor(release_input, None if period else selector, requirements)
         check_release_input(release_input, requirements, sealed_until, now)
-        row_filter = normalize_row_filter(release_input.row_filter)
+        recipient_kind = find_recipient_kind(version, ground, release_input.recipient_kind)
+        row_filter = (
+            select_address_rows(period, version.compiled_terms.disclosed_categories(recipient_kind, ground))
+            if period
+            else normalize_row_filter(release_input.row_filter)
+        )
         evidence = collect_evidence(
             requirements, strictest, release_input.evidence, release_input.evidence_reference, row_filter, now
         )
@@ -101,7 +108,7 @@ class ReleaseWorkflow:
             RequestSummary(
                 reference=new_reference(),
                 ground=ground,
-                recipient_kind=find_recipient_kind(version, ground, release_input.recipient_kind),
+                recipient_kind=recipient_kind,
                 categories=expand_words("categories", release_input.categories),
                 evidence_kinds=sorted(evidence),
                 version=version.number,
@@ -113,6 +120,7 @@ class ReleaseWorkflow:
                 recipient_contact=release_input.recipient_contact.strip(),
                 visitor=visitor,
                 row_filter=row_filter,
+                address=period.address if period else "",
                 submission=release_input.submission_reference,
                 evidence=evidence,
                 requester=requester,
@@ -342,6 +350,15 @@ class ReleaseWorkflow:
                 "earlier versions require it of what came in under them; request it again",
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
+            )
+        summary = request.summary
+        may_have = bounds[-1].disclosed_categories(summary.recipient_kind, summary.ground)
+        if not extract.tables and request.details.address and may_have.intersection(summary.categories):
+            raise DisclosureError(
+                "nothing that may be released is stored of that address in that period",
+                "check the period; full addresses are known only for as long as the terms keep them",
+                RefusalReason.UNKNOWN_SUBJECT,
+                code="visitor-not-found",
             )
         if not extract.tables:
             reasons = "; ".join(f"{category}: {reason}" for category, reason in refused.items())

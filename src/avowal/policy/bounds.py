@@ -143,6 +143,12 @@ class Bounds:
         """Return the purposes that a category is collected for."""
         return sorted(cell.purpose for cell in self._operator_cells if cell.category == category)
 
+    def disclosed_categories(self, recipient: str, ground: str) -> frozenset[str]:
+        """Return the categories that a recipient may have on a ground."""
+        return frozenset(
+            cell.category for cell in self.cells if (cell.recipient, cell.ground) == (recipient, ground)
+        )
+
     def max_age_coarsest(self, cell: Cell) -> Age:
         """Return the greatest permitted age at the coarsest precision; 0 if the cell is never permitted."""
         ages = self.cells.get(cell)

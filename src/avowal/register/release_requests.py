@@ -58,7 +58,9 @@ class RequestDetails(msgspec.Struct, frozen=True, kw_only=True):
     visitor: str
     """The visitor's key; empty if the request is not about one visitor."""
     row_filter: str
-    """A condition in SQL that selects rows; empty if all rows are selected."""
+    """Conditions that select rows of one or several relations; empty if all rows are selected."""
+    address: str = ""
+    """The address whose rows they are; empty if they are chosen by something else."""
     submission: str = ""
     """The reference of the only submission that is requested; empty if it is not about a single one."""
     evidence: dict[str, str]

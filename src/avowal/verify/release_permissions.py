@@ -17,7 +17,7 @@ from avowal.ledger.release_entry import (
 )
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE
 from avowal.policy.ground import EvidenceKind
-from avowal.use.row_selection import parse_row_selection
+from avowal.use.row_selection import join_selections, parse_row_selections
 from avowal.verify.register_state import RegisterState
 from avowal.verify.verification import Finding
 from avowal.verify.version_timeline import VersionTimeline
@@ -100,7 +100,7 @@ def check_row_filters(state: RegisterState) -> Iterator[Finding]:
 
 def _is_normal(row_filter: str) -> bool:
     try:
-        return str(parse_row_selection(row_filter)) == row_filter
+        return join_selections(parse_row_selections(row_filter)) == row_filter
     except QueryError:
         return False
 
