@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from avowal.errors import QueryError
-from avowal.use.row_selection import join_selections, parse_row_selections
+from avowal.use.selection_list import join_selections, parse_row_selections
 from support.disclosures import RECENT, add_user, approve_release, disclose, read_package, verify_elsewhere
 from support.manual import read_snippet
 from support.registers import read_rows

@@ -23,7 +23,8 @@ from avowal.store.interface import ResultTable, Store
 from avowal.submissions.access import is_within_age
 from avowal.submissions.submission import Submission
 from avowal.use.purpose_view import ColumnForms, PurposeView
-from avowal.use.row_selection import RowSelection, check_columns, parse_row_selections
+from avowal.use.row_selection import RowSelection, check_columns
+from avowal.use.selection_list import parse_row_selections
 
 RELATION_ROWS_MAX = 200_000
 """The most rows of one relation in a release."""

@@ -15,7 +15,7 @@ from avowal.register.register import Version
 from avowal.register.release_requests import RefusalReason
 from avowal.submissions.submission import REFERENCE_PATTERN
 from avowal.use.formatting import is_printable_line
-from avowal.use.row_selection import join_selections, parse_row_selections
+from avowal.use.selection_list import join_selections, parse_row_selections
 
 SEALED_GROUND = "instrument"
 """The only ground on which a release may be under seal (X9)."""

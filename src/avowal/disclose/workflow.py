@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from avowal.clock import utc_now
-from avowal.disclose.address_rows import find_address_period, select_address_rows
 from avowal.disclose.evidence import (
     collect_evidence,
     find_evidence_scope,
@@ -35,6 +34,12 @@ from avowal.disclose.request import (
     normalize_row_filter,
     parse_ground,
     refusing_queries,
+)
+from avowal.disclose.subject import (
+    find_address_period,
+    find_visitor_key,
+    nothing_to_release_error,
+    select_address_rows,
 )
 from avowal.errors import DisclosureError, InvalidInputError, RefusedError
 from avowal.keep.enforcement import find_governing_bounds, find_version_in_force
@@ -276,23 +281,7 @@ class ReleaseWorkflow:
     ) -> str:
         """Return the key of the visitor that a request is about; empty for chosen rows and unknown visitors."""
         if selector:
-            try:
-                records = self.find_visitor_records(selector)
-            except RefusedError as error:
-                raise DisclosureError(
-                    error.message, error.hint, RefusalReason.UNKNOWN_SUBJECT, code=error.code
-                ) from None
-            submissions = self.register.submissions
-            if not records.counts_by_governing and not submissions.in_period(
-                datetime.min, datetime.max, records.key
-            ):
-                raise DisclosureError(
-                    "nothing is stored of that visitor",
-                    "look at the visitor's key",
-                    RefusalReason.UNKNOWN_SUBJECT,
-                    code="records-not-found",
-                )
-            return records.key
+            return find_visitor_key(self.register, self.find_visitor_records, selector)
         reference = release_input.evidence_reference.strip()
         if reference and EvidenceKind.FUNCTION in requirements.evidence:
             return find_submission(self.register, reference).visitor or ""
@@ -351,20 +340,8 @@ class ReleaseWorkflow:
                 RefusalReason.MISSING_EVIDENCE,
                 code="evidence-missing",
             )
-        summary = request.summary
-        may_have = bounds[-1].disclosed_categories(summary.recipient_kind, summary.ground)
-        if not extract.tables and request.details.address and may_have.intersection(summary.categories):
-            raise DisclosureError(
-                "nothing that may be released is stored of that address in that period",
-                "check the period; full addresses are known only for as long as the terms keep them",
-                RefusalReason.UNKNOWN_SUBJECT,
-                code="visitor-not-found",
-            )
         if not extract.tables:
-            reasons = "; ".join(f"{category}: {reason}" for category, reason in refused.items())
-            raise DisclosureError(
-                f"nothing may be released: {reasons}", "", RefusalReason.TERMS, code="not-permitted"
-            )
+            raise nothing_to_release_error(bounds[-1], request, refused)
         return msgspec.structs.replace(extract, refused_categories=refused)
 
     def _extract_stored(

@@ -37,8 +37,7 @@ class PageVersion(NamedTuple):
     identity: str
     effective_at: datetime
     bounds: Bounds
-    published_at: datetime | None = None
-    """When it was adopted or published; None if the page does not say so."""
+    published_at: datetime = datetime.min
 
 
 class PageLinks(NamedTuple):
@@ -184,10 +183,8 @@ class VersionChange(NamedTuple):
 def label_version(version: PageVersion, language: Language) -> VersionLabel:
     """Return the label of a version."""
     label = build_version_label(version.number, version.effective_at, language)
-    adopted_at = version.published_at
-    if adopted_at is None or adopted_at.date() <= version.effective_at.date():
-        return label
-    return label._replace(adopted_day=_format_day(adopted_at, language))
+    is_later = version.published_at.date() > version.effective_at.date()
+    return label._replace(adopted_day=_format_day(version.published_at, language)) if is_later else label
 
 
 def build_version_label(number: int, effective_at: datetime, language: Language) -> VersionLabel:

@@ -1,7 +1,5 @@
 """The choice of rows of a release, `RELATION WHERE CONDITION`: parsed into a tree, which alone runs and is recorded.
 
-Choices of several relations are separated by semicolons.
-
 The grammar is small on purpose, and what it does not have is refused. Keywords and names may be in any case.
 
     selection   = RELATION "WHERE" condition
@@ -19,7 +17,7 @@ Each value has to be of the type of its column, so that no condition can fail on
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -124,35 +122,6 @@ def parse_row_selection(text: str) -> RowSelection:
     if len(str(selection)) > SELECTION_CHARACTERS_MAX:
         raise _too_long(f"more than {SELECTION_CHARACTERS_MAX:,} characters")
     return selection
-
-
-def parse_row_selections(text: str) -> list[RowSelection]:
-    """Parse choices of rows of several relations, separated by semicolons. Raises QueryError if one is none."""
-    if len(text) > SELECTION_CHARACTERS_MAX:
-        raise _too_long(f"more than {SELECTION_CHARACTERS_MAX:,} characters")
-    selections = [parse_row_selection(part) for part in _split(text)]
-    if len({selection.relation for selection in selections}) < len(selections):
-        raise _refusal("a relation is named twice", "combine its conditions with OR")
-    if len(join_selections(selections)) > SELECTION_CHARACTERS_MAX:
-        raise _too_long(f"more than {SELECTION_CHARACTERS_MAX:,} characters")
-    return selections
-
-
-def join_selections(selections: Sequence[RowSelection]) -> str:
-    """Return choices of rows as text, which parses to the same."""
-    return "; ".join(map(str, selections))
-
-
-def _split(text: str) -> list[str]:
-    """Split a text at the semicolons that are not in a text in quotes."""
-    parts, is_quoted = [""], False
-    for piece in re.split(r"([';])", text):
-        is_quoted ^= piece == "'"
-        if piece == ";" and not is_quoted:
-            parts.append("")
-        else:
-            parts[-1] += piece
-    return parts
 
 
 def check_columns(selection: RowSelection, refused_columns: Mapping[str, str]) -> None:

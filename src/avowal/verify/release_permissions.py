@@ -17,7 +17,7 @@ from avowal.ledger.release_entry import (
 )
 from avowal.policy.bounds import GROUND_ONLY_PURPOSE
 from avowal.policy.ground import EvidenceKind
-from avowal.use.row_selection import join_selections, parse_row_selections
+from avowal.use.selection_list import join_selections, parse_row_selections
 from avowal.verify.register_state import RegisterState
 from avowal.verify.verification import Finding
 from avowal.verify.version_timeline import VersionTimeline
