@@ -403,7 +403,12 @@ def values_of(column: str) -> list[Any]:
     """Return values that a column can have."""
     value_type = find_value_type(column)
     if value_type is ValueType.WORD:
-        return {"request_kind": ["view", "download"], "device_kind": ["desktop", "phone"]}[column]
+        words = {
+            "request_kind": ["view", "download"],
+            "device_kind": ["desktop", "phone"],
+            "view_source": ["both", "log"],
+        }
+        return words[column]
     return POOLS[value_type]
 
 
