@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from avowal.policy.language import find_language
-from avowal.policy.page import PageTable, render_template
-from avowal.web.visitor_page import format_cell_value, relation_titles
+from avowal.policy.page import render_template
+from avowal.web.visitor_page import build_erasure_table, format_cell_value
 
 
 def render_erasure_page(receipt: Mapping[str, Any], entry: int, language_tag: str, *, is_tab: bool) -> str:
@@ -17,23 +17,14 @@ def render_erasure_page(receipt: Mapping[str, Any], entry: int, language_tag: st
     `is_tab` is whether the script views of one tab were erased, and not a visitor.
     """
     language = find_language(language_tag)
-    say = language.translate
     text = msgspec.json.format(msgspec.json.encode(receipt), indent=2).decode() + "\n"
-    titles = {
-        **relation_titles(language),
-        "consents": say("Consents"),
-        "submissions": say("Submissions"),
-        "authorisations": say("Authorisations"),
-    }
-    counts = msgspec.to_builtins(receipt["erased"])
-    rows = [(titles[name], f"{counts[name]:,}") for name in titles if counts[name]]
     return render_template(
         "visitor_erased.html",
         language.tag,
         package="avowal.web",
         is_tab=is_tab,
         time=format_cell_value("erased_at", receipt["erased_at"], language),
-        table=PageTable(say("What we deleted"), (say("what"), say("records")), rows),
+        table=build_erasure_table(msgspec.to_builtins(receipt["erased"]), language),
         entry=entry,
         receipt=text,
         receipt_url=f"data:application/json;base64,{b64encode(text.encode()).decode()}",

@@ -131,7 +131,7 @@ def _list_receipts(summary: VisitorSummary, language: Language) -> list[tuple[in
     ]
 
 
-def relation_titles(language: Language) -> dict[str, str]:
+def _relation_titles(language: Language) -> dict[str, str]:
     """Return what the records of each relation are called."""
     say = language.translate
     return {
@@ -143,11 +143,24 @@ def relation_titles(language: Language) -> dict[str, str]:
     }
 
 
+def build_erasure_table(counts: Mapping[str, int], language: Language) -> PageTable:
+    """Return how many records of each kind were erased."""
+    say = language.translate
+    titles = {
+        **_relation_titles(language),
+        "consents": say("Consents"),
+        "submissions": say("Submissions"),
+        "authorisations": say("Authorisations"),
+    }
+    rows = [(title, f"{counts[name]:,}") for name, title in titles.items() if counts[name]]
+    return PageTable(say("What we deleted"), (say("what"), say("records")), rows)
+
+
 def _build_tables(
     summary: VisitorSummary, records: Mapping[str, Sequence[StoredRecord]], language: Language
 ) -> list[PageTable]:
     say = language.translate
-    titles = relation_titles(language)
+    titles = _relation_titles(language)
     return [
         *([_build_coverage_table(summary.coverage, language)] if summary.coverage else []),
         PageTable(
