@@ -39,6 +39,7 @@ bench: $(READY)  ## Speed and memory, beside GoAccess, on this machine. Takes so
 	$(BIN)/python benchmarks/goaccess.py
 	$(BIN)/python benchmarks/ledger.py
 	$(BIN)/python benchmarks/readings.py
+	$(BIN)/python benchmarks/busy_visitor.py
 	$(BIN)/python benchmarks/proof.py
 	$(BIN)/python benchmarks/gdprbench.py
 	-@tools/need wrk

@@ -38,6 +38,8 @@ InputErrorCode = Literal[
     "date-in-past",
     "invalid-expiry",
     "invalid-visitor",
+    "invalid-host",
+    "host-missing",
     "invalid-field",
     "unknown-form",
     "unknown-evidence",

@@ -262,6 +262,26 @@ def test_one_script_view_hides_no_log_views(tmp_path: Path, store: DuckDBStore) 
         assert store.record_counts().views == 181 + number
 
 
+def test_a_load_writes_as_much_as_is_new(tmp_path: Path, store: DuckDBStore) -> None:
+    """Eight more views of a visitor with thousands on that day cost no more than those of a new visitor."""
+
+    def load(first: int, count: int) -> int:
+        def size() -> int:
+            return sum(path.stat().st_size for path in tmp_path.glob("avowal.duckdb*"))
+
+        before = size()
+        numbers = range(first, first + count)
+        store.load_journals(
+            [journal(tmp_path, *(script_view(number, number / 600, 0.05) for number in numbers))]
+        )
+        store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+        return size() - before
+
+    load(0, 8_000)
+    assert 0 < load(8_000, 8) < 20_000
+    assert [visit["views"] for visit in stored_visits(store)] == [8_008]
+
+
 def test_a_pair_stays_when_retention_has_cut_what_it_was_made_from(
     tmp_path: Path, store: DuckDBStore
 ) -> None:

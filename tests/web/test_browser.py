@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Route, sync_playwright
 
+from avowal.clock import utc_now
 from support.browsers import CHROMIUM, NGINX, SCRIPTED_PAGE, needs_chromium_and_nginx
 from support.programs import NGINX_START, run_program
 from support.running_server import RunningServer, free_port, start_server
@@ -199,6 +200,7 @@ def test_a_background_page_has_no_view_until_it_is_seen(
         "Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})"
     )
     page.goto(proxied_site.url("/background"))
+    loaded_at = utc_now()
     page.wait_for_timeout(500)
     sql = "SELECT 1 FROM script_views WHERE page_path = '/background'"
     time.sleep(1)  # longer than loading takes
@@ -208,6 +210,38 @@ def test_a_background_page_has_no_view_until_it_is_seen(
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
     proxied_site.server.wait_for_rows(sql, 1)
+    (row,) = proxied_site.server.wait_for_rows(sql.replace("1", "view_time", 1), 1)
+    assert row["view_time"] < loaded_at.isoformat()  # with the navigation, not when it was seen
+
+
+def test_a_page_that_loads_the_script_twice_has_one_view(
+    proxied_site: ProxiedSite, context: BrowserContext
+) -> None:
+    """So has one that executes it again when its application changes the page."""
+    page = context.new_page()
+    page.goto(proxied_site.url("/twice"))
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {src: '/avowal.js'}))"
+    )
+    page.wait_for_timeout(500)
+    page.close(run_before_unload=True)
+    time.sleep(3)  # longer than loading takes
+    proxied_site.server.wait_for_rows("SELECT 1 FROM script_views WHERE page_path = '/twice'", 1)
+
+
+def test_a_query_that_is_not_kept_makes_no_view(proxied_site: ProxiedSite, context: BrowserContext) -> None:
+    """A search field that writes each letter into the address, and a very long address, make one view each."""
+    page = context.new_page()
+    page.goto(proxied_site.url("/search"))
+    for text in ("c", "ca", "cafe", "a" * 5_000):
+        page.evaluate("text => history.replaceState(null, '', '?q=' + text)", text)
+        page.wait_for_timeout(100)
+    page.evaluate("history.pushState(null, '', '/long?state=' + 'a'.repeat(5000))")
+    page.wait_for_timeout(300)
+    page.close(run_before_unload=True)
+    time.sleep(3)  # longer than loading takes
+    for path in ("/search", "/long"):
+        proxied_site.server.wait_for_rows(f"SELECT 1 FROM script_views WHERE page_path = '{path}'", 1)
 
 
 def test_each_address_of_a_single_page_application_is_a_view(

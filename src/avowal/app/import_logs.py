@@ -6,10 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from avowal.app.owner_requests import ListScriptHosts
 from avowal.app.session import Session
 from avowal.collect.line_counts import LineCounts, describe_missing_field
+from avowal.errors import InvalidInputError
 from avowal.ingest.importer import LOG_KEY_FILE_NAME, LogImporter
 from avowal.ingest.log_import import FileImportReport, ProgressCallback
+from avowal.logs.request_line import parse_host_name
 from avowal.workspace.messages import CountRecords
 
 
@@ -32,7 +35,12 @@ class ImportReport(msgspec.Struct, frozen=True):
 
 
 def create_importer(
-    session: Session, log_format: str = "", *, as_new_log: bool = False, allow_new_key: bool = False
+    session: Session,
+    log_format: str = "",
+    *,
+    as_new_log: bool = False,
+    allow_new_key: bool = False,
+    host: str = "",
 ) -> LogImporter:
     """Return what reads logs into a folder, in the format of its settings unless one is given.
 
@@ -46,7 +54,19 @@ def create_importer(
         log_format or session.folder.settings.collect.log_format,
         as_new_log=as_new_log,
         allow_new_key=allow_new_key,
+        host=_parse_host(host),
+        find_script_hosts=lambda: session.call(ListScriptHosts()),
     )
+
+
+def _parse_host(text: str) -> str:
+    """Return a host as records have it; raises InvalidInputError if the text is none. No text is no host."""
+    host = parse_host_name(text) if text else ""
+    if host is None:
+        raise InvalidInputError(
+            f"`{text}` is not a host", "give a name such as `www.example.org`", code="invalid-host"
+        )
+    return host
 
 
 def import_files(

@@ -114,6 +114,15 @@ class RunQuery(OwnerRequest[QueryResult], frozen=True):
         return result
 
 
+class ListScriptHosts(OwnerRequest[list[str]], frozen=True):
+    """Return the hosts of the pages that the script reported."""
+
+    def answer(self, owner: FolderOwner) -> list[str]:
+        """See OwnerRequest."""
+        sql = "SELECT DISTINCT host FROM script_views WHERE host IS NOT NULL ORDER BY host"
+        return [host for (host,) in owner.store.query(sql, {}).rows]
+
+
 class CountRecordsSince(OwnerRequest[int], frozen=True):
     """Return how many requests and script views since a moment (UTC) are stored."""
 
@@ -354,6 +363,7 @@ REQUEST_TYPES: tuple[type[AnyRequest], ...] = (
     RunQuery,
     CountRecordsSince,
     FindSharedAddressDay,
+    ListScriptHosts,
     FindVisitorRecords,
     FindAddressRecords,
     SummarizeVisitor,

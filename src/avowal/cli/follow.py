@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.console import Console
 from avowal.app.import_logs import create_importer, describe_unnamed_fields
 from avowal.app.owner_requests import EnforceRetention
 from avowal.app.session import Session, describe_terms_in_use, open_session
-from avowal.cli.options import DataFolderOption, LogFormatOption, create_app
+from avowal.cli.options import DataFolderOption, LogFormatOption, LogHostOption, create_app
 from avowal.cli.text_table import create_console
 from avowal.collect.line_counts import LineCounts
 from avowal.errors import InvalidInputError, ServerGoneError
@@ -25,6 +25,7 @@ app = create_app()
 def follow(
     file: Annotated[Path, typer.Argument(help="The log file that the server writes.")],
     log_format: LogFormatOption = "",
+    host: LogHostOption = "",
     data: DataFolderOption = None,
 ) -> None:
     """Read a log as it grows, and follow it through rotation, until SIGTERM or Ctrl-C."""
@@ -47,7 +48,7 @@ def follow(
     while True:
         try:
             with open_session(data, adopt_terms=True) as session:
-                _follow(session, file, log_format, stop, add_to_total, console)
+                _follow(session, FollowedLog(file, log_format, host), stop, add_to_total, console)
         except ServerGoneError as error:
             console.print(f"{error.message}: continuing without it", markup=False)
         else:
@@ -55,10 +56,17 @@ def follow(
     console.print(f"stopped: {total.lines:,} lines, {total.requests:,} requests", markup=False)
 
 
+class FollowedLog(NamedTuple):
+    """A log, its format, and the host of its lines that name none; empty as in the settings."""
+
+    path: Path
+    format: str
+    host: str
+
+
 def _follow(
     session: Session,
-    file: Path,
-    log_format: str,
+    log: FollowedLog,
     stop: threading.Event,
     add_to_total: Callable[[LineCounts], None],
     console: Console,
@@ -66,8 +74,8 @@ def _follow(
     """Follow a log until `stop` is set. Raises ServerGoneError if the process that owns the folder ends."""
     for sentence in describe_terms_in_use(session):
         console.print(sentence, markup=False)
-    console.print(f"following `{file}`; stop with Ctrl-C or SIGTERM", markup=False)
-    importer = create_importer(session, log_format, as_new_log=True)
+    console.print(f"following `{log.path}`; stop with Ctrl-C or SIGTERM", markup=False)
+    importer = create_importer(session, log.format, as_new_log=True, host=log.host)
     for sentence in describe_unnamed_fields(importer):
         console.print(sentence, markup=False)
 
@@ -84,4 +92,4 @@ def _follow(
         session.derive_views()
 
     session.derive_views()  # an earlier process may have ended before it derived them
-    LogFollower(importer, file, on_load, report, stop, run_daily_tasks).run()
+    LogFollower(importer, log.path, on_load, report, stop, run_daily_tasks).run()

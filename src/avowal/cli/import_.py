@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from avowal.app.import_logs import ImportReport, create_importer, describe_unnamed_fields, import_files
 from avowal.app.session import describe_terms_in_use, open_session
-from avowal.cli.options import DataFolderOption, JsonOption, LogFormatOption, create_app
+from avowal.cli.options import DataFolderOption, JsonOption, LogFormatOption, LogHostOption, create_app
 from avowal.cli.output import print_json
 from avowal.cli.printable import escape_unprintable
 from avowal.cli.text_table import TextTable, create_console
@@ -34,6 +34,7 @@ def import_logs(
         list[Path], typer.Argument(help="The logs, which may be compressed; - is standard input.")
     ],
     log_format: LogFormatOption = "",
+    host: LogHostOption = "",
     as_new_log: Annotated[
         bool,
         typer.Option("--as-new-log", help="Read a log as a new one although it begins like a known one."),
@@ -59,7 +60,9 @@ def import_logs(
         )
     check_files(files)
     with open_session(data, adopt_terms=True) as session:
-        importer = create_importer(session, log_format, as_new_log=as_new_log, allow_new_key=as_new_log)
+        importer = create_importer(
+            session, log_format, as_new_log=as_new_log, allow_new_key=as_new_log, host=host
+        )
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         for sentence in [] if as_json else describe_terms_in_use(session):
             console.print(sentence, style="dim", markup=False)

@@ -31,6 +31,9 @@ PurposeOption = Annotated[
 LogFormatOption = Annotated[
     str, typer.Option("--format", help="The name of a format, or a LogFormat or log_format string.")
 ]
+LogHostOption = Annotated[
+    str, typer.Option("--host", help="The host of lines that name none, if the site has several.")
+]
 VisitorArgument = Annotated[
     str,
     typer.Argument(

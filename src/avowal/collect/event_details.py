@@ -19,7 +19,9 @@ PrecisionKey = tuple[str, str]
 """A category and one of its precisions."""
 
 URL_CHARACTERS_MAX = 4_096
-_Url = Annotated[str, msgspec.Meta(min_length=1, max_length=URL_CHARACTERS_MAX)]
+"""The longest address of which everything is read. A longer one is cut at its query, and then at this length."""
+
+_Url = Annotated[str, msgspec.Meta(min_length=1)]
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
 
 
@@ -93,15 +95,26 @@ def admit_details(details: EventDetails, permitted: AbstractSet[PrecisionKey]) -
 def _parse_url(url: str | None) -> SplitResult | None:
     """Return the parts of a page's address without its fragment. Return None if it is not one, or contains a user."""
     try:
-        parts = urlsplit(url or "")._replace(fragment="")
+        parts = urlsplit(shorten_url(url or ""))._replace(fragment="")
     except ValueError:
         return None
     return parts if parts.scheme in {"http", "https"} and "@" not in parts.netloc else None
 
 
+def shorten_url(url: str) -> str:
+    """Return an address that is not longer than URL_CHARACTERS_MAX: a longer one without query and fragment.
+
+    >>> len(shorten_url("https://example.org/?" + "x" * 5_000))
+    20
+    """
+    if len(url) <= URL_CHARACTERS_MAX:
+        return url
+    return re.split("[?#]", url, maxsplit=1)[0][:URL_CHARACTERS_MAX]
+
+
 def truncate_url(url: str, category: str, permitted: AbstractSet[PrecisionKey]) -> str | None:
     """Return the address of a page at the finest permitted precision, or None if it is invalid or not permitted."""
-    url = request_line.sanitise_url(url) or ""
+    url = request_line.sanitise_url(shorten_url(url)) or ""
     if (category, "full") in permitted:
         return url or None
     for precision, pattern in (("page", REFERRER_PAGE_REGEX), ("site", REFERRER_SITE_REGEX)):

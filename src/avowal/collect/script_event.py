@@ -17,7 +17,7 @@ import msgspec
 from avowal.clock import from_microseconds
 from avowal.collect.bounded_cache import bounded_cache
 from avowal.collect.cookie import compute_cookie_visitor_id
-from avowal.collect.event_details import URL_CHARACTERS_MAX, EventDetails
+from avowal.collect.event_details import EventDetails, shorten_url
 from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.visitor_key import SaltFile, compute_daily_key, compute_visitor_day
 from avowal.logs import request_line
@@ -33,9 +33,9 @@ class ScriptEvent(msgspec.Struct, frozen=True):
 
     script_view_token: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{10,40}$")]
     """Identifies the script view. The script draws it at random."""
-    url: Annotated[str, msgspec.Meta(max_length=URL_CHARACTERS_MAX)]
+    url: str
     """The address of the page."""
-    referrer: Annotated[str, msgspec.Meta(max_length=URL_CHARACTERS_MAX)] = ""
+    referrer: str = ""
     """The address of the page before."""
     elapsed_ms: int = 0
     """How long the view has lasted: its age. Events of an age below 0 or above EVENT_AGE_MAX are dropped."""
@@ -89,7 +89,7 @@ def parse_page_url(url: str) -> tuple[str, str | None, str | None]:
     Raises EventDropError if it is not a web page.
     """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(shorten_url(url))
     except ValueError:
         raise EventDropError(EventDropReason.NO_PAGE) from None
     host = request_line.parse_host_name(parts.netloc.rpartition("@")[2])

@@ -18,7 +18,6 @@ from avowal.collect import cookie
 from avowal.collect.admission import AdmissionRules
 from avowal.collect.client_address import TrustedProxies
 from avowal.collect.cookie import CookieDecision
-from avowal.collect.event_details import URL_CHARACTERS_MAX
 from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.script_event import (
     EVENT_BODY_BYTES_MAX,
@@ -136,7 +135,7 @@ class CollectEndpoint:
         sender = read_sender(self.proxies, request.scope)
         if too_many := self._check_rate(sender):
             return too_many
-        page_url = request.headers.get("referer", "")[:URL_CHARACTERS_MAX]
+        page_url = request.headers.get("referer", "")
         response = await self._accept(
             ScriptEvent(script_view_token=secrets.token_urlsafe(12), url=page_url), sender, {}
         )

@@ -41,7 +41,9 @@ class ScriptEndpoint:
     async def minified(self, request: Request) -> Response:
         """Send the script that reports page views, minified, with all that the terms declare."""
         notice = await run_in_threadpool(self.encode_notice)
-        script, compressed, tag = _minify(self._parts(notice), self.download_extensions, notice)
+        script, compressed, tag = _minify(
+            self._parts(notice), self.download_extensions, notice, self._keeps_query()
+        )
         headers = {
             "ETag": tag,
             # A notice that was withdrawn must not stay in a cache.
@@ -59,8 +61,13 @@ class ScriptEndpoint:
     async def source(self, _: Request) -> Response:
         """Send the same script as it was written."""
         notice = await run_in_threadpool(self.encode_notice)
-        source = _assemble(self._parts(notice), self.download_extensions, notice)
+        source = _assemble(self._parts(notice), self.download_extensions, notice, self._keeps_query())
         return Response(source, media_type="text/javascript")
+
+    def _keeps_query(self) -> bool:
+        """Return whether the terms in force declare the query of a page's address."""
+        admission = self.current_admission()
+        return bool(admission and "page-query" in admission.rules.maximum_ages)
 
     def _parts(self, notice: bytes) -> tuple[str, ...]:
         """Return the parts of the script: one file, as a strict page lets no script load another one."""
@@ -77,7 +84,9 @@ class ScriptEndpoint:
 
 
 @lru_cache(maxsize=16)
-def _assemble(parts: tuple[str, ...], download_extensions: tuple[str, ...], notice: bytes) -> str:
+def _assemble(
+    parts: tuple[str, ...], download_extensions: tuple[str, ...], notice: bytes, keeps_query: bool
+) -> str:
     """Return a script from its parts, with the constants in it filled in."""
     assets = resources.files("avowal.endpoints") / "assets"
     texts = {part: (assets / f"{part}.js").read_text(encoding="utf-8") for part in parts}
@@ -85,6 +94,7 @@ def _assemble(parts: tuple[str, ...], download_extensions: tuple[str, ...], noti
     extensions = [extension.lower().lstrip(".") for extension in download_extensions]
     constants = {
         "// REMEMBER\n": remember,
+        "/#|DROPPED/": "/#/" if keeps_query else "/[?#]/",
         "ENDINGS": msgspec.json.encode(extensions).decode(),
         "NOTICE": notice.decode(),  # the last one: its texts are not searched for the others
     }
@@ -96,9 +106,9 @@ def _assemble(parts: tuple[str, ...], download_extensions: tuple[str, ...], noti
 
 @lru_cache(maxsize=16)
 def _minify(
-    parts: tuple[str, ...], download_extensions: tuple[str, ...], notice: bytes
+    parts: tuple[str, ...], download_extensions: tuple[str, ...], notice: bytes, keeps_query: bool
 ) -> tuple[bytes, bytes, str]:
     """Return a script minified, the same compressed by gzip, and its entity tag."""
-    text = rjsmin.jsmin(_assemble(parts, download_extensions, notice))
+    text = rjsmin.jsmin(_assemble(parts, download_extensions, notice, keeps_query))
     script = f"/* /avowal.source.js */{text}".encode()
     return script, gzip.compress(script, 9, mtime=0), f'"{sha256(script).hexdigest()[:16]}"'

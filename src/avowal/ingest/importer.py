@@ -1,6 +1,8 @@
 """Import logs into the store: of each log, the lines that are new."""
 
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -9,7 +11,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
-from avowal.errors import AvowalError, FormatDetectionError
+from avowal.errors import AvowalError, FormatDetectionError, InvalidInputError
 from avowal.ingest.log_identity import HEAD_BYTES, LogCatalogue, read_into_digest
 from avowal.ingest.log_import import FileImportReport, LogImport, ProgressCallback
 from avowal.ingest.pipeline_factory import PipelineFactory
@@ -45,6 +47,11 @@ class LogImporter:
     """Whether a log that begins like a known one, but does not continue it, is imported as another log."""
     allow_new_key: bool = False
     """Whether a missing key may be created again, although it makes all logs unknown."""
+
+    host: str = ""
+    """The host of lines that name none; if it is empty, the site's only host."""
+    find_script_hosts: Callable[[], Sequence[str]] = tuple
+    """Returns the hosts of the pages that the script reported, which are the site's if the settings name none."""
 
     def __post_init__(self) -> None:
         """Raise LogFormatError or SettingsError if format or country database are invalid, before a log is opened."""
@@ -125,10 +132,12 @@ class LogImporter:
                 parser.restore_state(position.parser_state)
             else:
                 parser, confidence = self._choose_parser(_read_sample(log))
+            pipeline = self.pipeline_factory.create_pipeline(
+                parser, self._find_host(parser, _read_sample(log))
+            )
         except BaseException:
             log.close()
             raise
-        pipeline = self.pipeline_factory.create_pipeline(parser)
         return LogImport(name, self.backend, pipeline, cursor, log, confidence)
 
     def read_unparsable_lines(self, path: Path) -> list[UnparsableLineText]:
@@ -153,6 +162,24 @@ class LogImporter:
         """Return whether a log begins like one that was imported before."""
         with open_log(path) as log:
             return bool(self.log_catalogue.candidates(log))
+
+    def _find_host(self, parser: LogParser, sample: list[str]) -> str:
+        """Return the host of the lines of a log that name none. Visitors' keys are made of it, so it has to be right.
+
+        Raises InvalidInputError if there are such lines, and the site has several hosts.
+        """
+        site = self.pipeline_factory.folder.settings.site
+        hosts = [host for host in (site.host, *site.other_hosts) if host]
+        hosts = hosts or list(self.find_script_hosts())
+        if self.host or not hosts[1:]:
+            return self.host or "".join(hosts)
+        if deepcopy(parser).parse(pl.Series(sample, dtype=pl.String)).requests["host"].null_count():
+            raise InvalidInputError(
+                f"lines of this log name no host, and the site has several: {', '.join(hosts)}",
+                "say whose log it is: `--host NAME`",
+                code="host-missing",
+            )
+        return hosts[0]
 
     def _choose_parser(self, sample: list[str]) -> tuple[LogParser, float | None]:
         """Return the parser of the configured format, or of the detected one with its confidence."""

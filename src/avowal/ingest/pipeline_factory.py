@@ -33,8 +33,11 @@ class PipelineFactory:
         """The salts of the folder."""
         return SaltFile(self.folder.keys_folder / SALTS_FILE_NAME)
 
-    def create_pipeline(self, parser: LogParser) -> Pipeline:
-        """Create the pipeline of a log that `parser` parses."""
+    def create_pipeline(self, parser: LogParser, default_host: str | None = None) -> Pipeline:
+        """Create the pipeline of a log that `parser` parses.
+
+        `default_host` is the host of lines that name none; None is that of the settings.
+        """
         settings = self.folder.settings
         return Pipeline(
             parser=parser,
@@ -43,7 +46,7 @@ class PipelineFactory:
             salts=self.salts,
             zone=self.folder.time_zone,
             day_start=self.folder.day_start,
-            default_host=settings.site.host,
+            default_host=settings.site.host if default_host is None else default_host,
             device_parser=self.device_parser,
             country_database=self.country_database,
         )

@@ -1,6 +1,7 @@
 // Reports page views to Avowal: which page, and for how long it was visible and in focus. Nothing else.
 // Every page loads this with <script defer src="/avowal.js"></script>; the server removes comments and spaces.
 (function () {
+  if (window.avowal) return; // the page loads the script twice
   var endpoint = document.currentScript.src.replace(/[^/]*$/, "collect");
   var id, url, referrer, began, seen, since, reported, beat, timer;
 
@@ -15,8 +16,13 @@
     return document.visibilityState == "visible" && !document.prerendering;
   }
 
+  // The page's address as far as it is kept: a change of anything else begins no new view.
   function page() {
-    return location.href.split("#")[0];
+    return shorten(location.href.split(/#|DROPPED/)[0]);
+  }
+
+  function shorten(text) {
+    return text.length > 4096 ? text.split("?")[0].slice(0, 4096) : text;
   }
 
   // Report how long the view has lasted, unless that was reported before and there is no event to report.
@@ -56,10 +62,10 @@
 
   // Begin a new view: the first, after the address changed, or after the page came back.
   function begin() {
-    referrer = url || document.referrer;
+    referrer = url || shorten(document.referrer);
+    began = url || now() > 864e5 ? now() : 0; // the first view began with the navigation, as the server's log has it
     url = page();
     id = crypto.getRandomValues(new Uint32Array(3)).join("-");
-    began = now();
     seen = since = 0;
     beat = 15;
     reported = -1;
