@@ -212,3 +212,28 @@ def test_each_view_counts_once(case: str, *, is_log_late: bool) -> None:
             folder.load(batch)
         rows = folder.owner.store.query("SELECT view_source, count(*) FROM views GROUP BY ALL", {}).rows
     assert dict(rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("batch", "shares", "names_causes"),
+    [
+        ([*seen(0), *seen(20, "/a"), hit(30), event(40)], {"both": 0.5, "script": 0.25, "log": 0.25}, False),
+        ([hit(0, "/", "2001:db8::1"), hit(9, "/a"), event(0), event(9)], {"both": 0.0, "script": 0.5, "log": 0.5}, True),
+        ([hit(0), hit(9)], {"both": 0.0, "script": 0.0, "log": 1.0}, False),
+    ],
+)  # fmt: skip
+def test_reports_and_status_say_what_log_and_script_share(
+    batch: list[Record], shares: dict[str, float], *, names_causes: bool
+) -> None:
+    """Each report has the shares; where few views are in both, the status and the report on coverage name causes."""
+    with counting() as folder:
+        folder.load(batch)
+        site = folder.site
+        for name in ("overview", "pages"):
+            assert site.report(name)["view_sources"] == shares
+        coverage, status = site.report("coverage"), site.avowal("status").out
+        shared = site.avowal("report", "overview", "--shared", "--json").json()
+    assert any("IPv4" in note for note in coverage["notes"]) == names_causes
+    assert ("IPv4" in status) == names_causes
+    assert (f"views of `{HOST}`" in status) == (shares["script"] > 0)
+    assert not any(shared["view_sources"].values())

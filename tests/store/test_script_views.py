@@ -282,6 +282,38 @@ def test_a_load_writes_as_much_as_is_new(tmp_path: Path, store: DuckDBStore) -> 
     assert [visit["views"] for visit in stored_visits(store)] == [8_008]
 
 
+@pytest.mark.parametrize("visitor", [VISITOR, COOKIE])
+def test_a_consent_makes_nothing_again_from_less(tmp_path: Path, store: DuckDBStore, visitor: int) -> None:
+    """Views and visits whose records retention has reduced stay as they are, and follow the consent."""
+    log = admitted_records(*(request_at(minutes, host=HOST, visitor_id=VISITOR) for minutes in (0, 1)))
+    store.load_segments([write_segment(tmp_path, log)])
+    rows = (script_view(number, 60 + 45 * number, 30 * 60, visitor_id=visitor) for number in range(3))
+    store.load_journals([journal(tmp_path, *rows)])
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    before = [(visit["visit_time"], visit["views"]) for visit in stored_visits(store)]
+    now = START + timedelta(days=20)
+    cut = [
+        RetentionAction("requests", "request-kind", now, [None], "request_kind", [[DAY]]),
+        RetentionAction("script_views", "view-duration", now, [None], "visible_ms", [[DAY]]),
+    ]
+    store.apply_retention(cut, now)
+    cutoffs = msgspec.structs.replace(KEEP_ALL, whole=[now - timedelta(days=1)] * 3)
+    store.derive_visits(VisitRules(), cutoffs, GoverningUpdate(ConsentCursor(1, 0), {VISITOR: 2, COOKIE: 2}))
+    assert [(visit["visit_time"], visit["views"]) for visit in stored_visits(store)] == before
+    assert {view["governing"] for view in stored_views(store)} == {2}
+    store.derive_visits(VisitRules(gap_minutes=1), cutoffs, NO_GOVERNING_UPDATE)
+    assert [(visit["visit_time"], visit["views"]) for visit in stored_visits(store)] == before
+
+
+def test_a_visit_with_the_cookie_ends_with_its_day(tmp_path: Path, store: DuckDBStore) -> None:
+    """Like every other visit it does not run over 04:00."""
+    minutes = 16 * 60  # START is at noon
+    rows = (script_view(n, minutes + ten, 5, visitor_id=COOKIE) for n, ten in enumerate((-10, -1, 1, 10)))
+    store.load_journals([journal(tmp_path, *rows)])
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [visit["views"] for visit in stored_visits(store)] == [2, 2]
+
+
 def test_a_pair_stays_when_retention_has_cut_what_it_was_made_from(
     tmp_path: Path, store: DuckDBStore
 ) -> None:

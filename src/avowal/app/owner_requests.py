@@ -123,6 +123,26 @@ class ListScriptHosts(OwnerRequest[list[str]], frozen=True):
         return [host for (host,) in owner.store.query(sql, {}).rows]
 
 
+class ViewSourceCounts(msgspec.Struct, frozen=True):
+    """How many views of a host a log and the script both have, and how many one of them has alone."""
+
+    host: str | None
+    both: int
+    script_only: int
+    log_only: int
+
+
+class CountViewSources(OwnerRequest[list[ViewSourceCounts]], frozen=True):
+    """Return the sources of the views of each host since a time (UTC)."""
+
+    since: datetime
+
+    def answer(self, owner: FolderOwner) -> list[ViewSourceCounts]:
+        """See OwnerRequest."""
+        table = owner.store.query(read_sql("store", "view_sources"), {"since": self.since})
+        return [ViewSourceCounts(**row) for row in table.to_dicts()]
+
+
 class CountRecordsSince(OwnerRequest[int], frozen=True):
     """Return how many requests and script views since a moment (UTC) are stored."""
 
@@ -363,6 +383,7 @@ REQUEST_TYPES: tuple[type[AnyRequest], ...] = (
     RunQuery,
     CountRecordsSince,
     FindSharedAddressDay,
+    CountViewSources,
     ListScriptHosts,
     FindVisitorRecords,
     FindAddressRecords,

@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
+from avowal.app.owner_requests import CountViewSources, ViewSourceCounts
 from avowal.app.session import Session
 from avowal.app.shared_address import FindSharedAddressDay
 from avowal.collect.cookie import COOKIE_NAME
@@ -29,6 +30,8 @@ class FolderStatus(msgspec.Struct, frozen=True):
     cookie_basis: str
     """The basis on which the site's own cookie is set; empty if it is not."""
     record_counts: RecordCounts
+    view_sources: list[ViewSourceCounts]
+    """How many views of each host are in both a log and the script, and how many in one of them alone."""
     owned_by_other_process: bool
     deficient_processors: list[str]
     """Processors whose contract protects less than the version in force."""
@@ -58,6 +61,7 @@ def read_status(session: Session, now: datetime) -> FolderStatus:
         scheduled=[version.number for version in versions[len(effective) :]],
         cookie_basis=next(reversed([*terms.cookie_ages(COOKIE_NAME)]), "") if terms else "",
         record_counts=session.call(CountRecords()),
+        view_sources=session.call(CountViewSources(since)),
         owned_by_other_process=not session.backend.is_owner,
         deficient_processors=[processor.name for processor, _ in deficient],
         overdue_processors=sorted(find_overdue_processors(register, now)),

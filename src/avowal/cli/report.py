@@ -167,6 +167,11 @@ def report_to_object(result: ReportResult) -> dict[str, Any]:
             "views": _share(completeness.measured_views, completeness.views),
             "visits": _share(completeness.measured_visits, completeness.visits),
         },
+        "view_sources": {
+            "both": _share(completeness.paired_views, completeness.views),
+            "script": _share(completeness.script_only_views, completeness.views),
+            "log": _share(completeness.log_only_views, completeness.views),
+        },
         "excluded": {
             "bot_requests": completeness.bot_requests,
             "hidden_rows": completeness.hidden_rows,

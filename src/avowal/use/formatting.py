@@ -69,6 +69,19 @@ VALUE_WRITERS: dict[ValueFormat, Callable[[Any], str]] = {
 """How values are written, by the format of their column."""
 
 
+def _describe_sources(completeness: ReportCompleteness) -> str:
+    """Return a sentence about what reported the views; empty if only a log or only the script did."""
+    paired = completeness.paired_views or 0
+    counts = paired, completeness.script_only_views or 0, completeness.log_only_views or 0
+    if not (completeness.views and paired + counts[1] and paired + counts[2]):
+        return ""
+    both, script, log = (f"{count / completeness.views:.0%}" for count in counts)
+    return (
+        f"Of the views, {both} are in both a log and the script, {script} come from the script only, and {log} "
+        "from a log only."
+    )
+
+
 def describe_completeness(completeness: ReportCompleteness, dropped_lines: dict[str, int]) -> list[str]:
     """Return sentences about the share of views and visits that was measured, and what the tables leave out."""
     measured = [
@@ -89,4 +102,6 @@ def describe_completeness(completeness: ReportCompleteness, dropped_lines: dict[
             f"Durations are based on {' and '.join(measured)}, where they could be measured; the others are unknown, "
             "not zero.",
         )
+    if sources := _describe_sources(completeness):
+        sentences.append(sources)
     return sentences

@@ -15,7 +15,7 @@ labelled_events AS (
     UNION ALL BY NAME
     SELECT 'named-event' AS event_kind, event_name AS target, * FROM filtered_events WHERE event_name IS NOT NULL
 )
-SELECT event_kind, target, count(*) AS count, count(DISTINCT visitor_id) AS unique_visitors,
+SELECT event_kind, target, count(*) AS count, count(DISTINCT daily_visitor_id(visitor_id, event_time)) AS unique_visitors,
        sum(upload_bytes)::UBIGINT AS bytes
 FROM labelled_events
 GROUP BY event_kind, target

@@ -2,7 +2,7 @@ SELECT
     (SELECT count(*) FROM human_requests) AS requests,
     (SELECT count(*) FROM filtered_views) AS views,
     count(*) AS visits,
-    count(DISTINCT visitor_id) AS unique_visitors,
+    count(DISTINCT daily_visitor_id(visitor_id, visit_time)) AS unique_visitors,
     avg(views) AS views_per_visit,
     median(visit_duration_ms) AS median_visit_duration_ms,
     avg(visit_duration_ms) AS mean_visit_duration_ms,

@@ -3,7 +3,7 @@
 )
 SELECT day,
        count(*) AS visits,
-       count(DISTINCT visitor_id) AS unique_visitors,
+       count(DISTINCT daily_visitor_id(visitor_id, visit_time)) AS unique_visitors,
        sum(views)::BIGINT AS views,
        median(visit_duration_ms) AS median_visit_duration_ms,
        sum(downloads)::BIGINT AS downloads,

@@ -3,7 +3,7 @@ exits AS (SELECT exit_path AS page_path, count(*) AS exits FROM filtered_visits 
 pages AS (
     SELECT page_path,
            count(*) AS views,
-           count(DISTINCT visitor_id) AS unique_visitors,
+           count(DISTINCT daily_visitor_id(visitor_id, coalesce(visit_time, view_time))) AS unique_visitors,
            median(view_duration_ms) AS median_time_on_page_ms,
            count(view_duration_ms) / count(*) AS measured_share
     FROM filtered_views
