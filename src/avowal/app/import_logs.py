@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from avowal.app.owner_requests import ListScriptHosts
 from avowal.app.session import Session
+from avowal.app.view_requests import ListScriptHosts
 from avowal.collect.line_counts import LineCounts, describe_missing_field
 from avowal.errors import InvalidInputError
 from avowal.ingest.importer import LOG_KEY_FILE_NAME, LogImporter

@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from avowal.app.owner_requests import CountViewSources, ViewSourceCounts
 from avowal.app.session import Session
 from avowal.app.shared_address import FindSharedAddressDay
+from avowal.app.view_requests import CountViewSources, ViewSourceCounts
 from avowal.collect.cookie import COOKIE_NAME
 from avowal.disclose.contract_check import find_insufficient_contracts
 from avowal.disclose.feed import find_overdue_processors

@@ -12,7 +12,7 @@ from avowal.cli.output import print_json, print_line
 from avowal.cli.text_table import TextTable, create_console
 from avowal.clock import utc_now
 from avowal.collect.cookie import COOKIE_NAME
-from avowal.use.reports import FEW_PAIRS_NOTE, has_few_pairs
+from avowal.use.view_sources import FEW_PAIRS_NOTE, has_few_pairs
 
 app = create_app()
 
@@ -44,14 +44,7 @@ def _print_status(status: FolderStatus) -> None:
         )
     if status.shared_address_day:
         print_line(describe_shared_address(status.shared_address_day))
-    for sources in status.view_sources:
-        if sources.both + sources.script_only and sources.both + sources.log_only:
-            print_line(
-                f"views of `{sources.host}` in {STATUS_DAYS} days: {sources.both:,} in both a log and the script, "
-                f"{sources.script_only:,} in the script only, {sources.log_only:,} in a log only"
-            )
-            if has_few_pairs(sources.both, sources.script_only, sources.log_only):
-                print_line(FEW_PAIRS_NOTE)
+    _print_view_sources(status)
     for name in status.deficient_processors:
         print_line(f"the contract of processor `{name}` is not sufficient: see `avowal processor list`")
     for name in status.overdue_processors:
@@ -61,6 +54,17 @@ def _print_status(status: FolderStatus) -> None:
         print_line("another process owns the folder: an import, `avowal follow` or a server")
     _print_accesses("accesses to data of single visitors", status.visitor_accesses)
     _print_accesses("accesses to data of many visitors together", status.daily_access_counts)
+
+
+def _print_view_sources(status: FolderStatus) -> None:
+    for sources in status.view_sources:
+        if sources.both + sources.script_only and sources.both + sources.log_only:
+            print_line(
+                f"views of `{sources.host}` in {STATUS_DAYS} days: {sources.both:,} in both a log and the script, "
+                f"{sources.script_only:,} in the script only, {sources.log_only:,} in a log only"
+            )
+            if has_few_pairs(sources.both, sources.script_only, sources.log_only):
+                print_line(FEW_PAIRS_NOTE)
 
 
 def _print_accesses(title: str, accesses: Sequence[msgspec.Struct]) -> None:

@@ -17,6 +17,7 @@ from avowal.use.purpose_sql import count_rows
 from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable
 from avowal.use.report_request import ReportRequest
 from avowal.use.shared_table import UNLIMITED_ROWS, hide_small_figures, read_shared_table, read_table
+from avowal.use.view_sources import FEW_PAIRS_NOTE, has_few_pairs
 
 EARLIEST_TIME = datetime(1, 1, 1)  # noqa: DTZ001  # the store's times are UTC without a zone
 LATEST_TIME = datetime(9999, 12, 31)  # noqa: DTZ001  # the same
@@ -196,7 +197,7 @@ class ReportCompleteness(msgspec.Struct, frozen=True):
     """None, as the other numbers that follow, if it is about too few visitors for a shared report."""
     measured_views: int | None
     paired_views: int | None
-    """Views that both a log and the script have. None in a shared report, as the two numbers that follow."""
+    """Views that a log and the script have. None in a shared report, as the two numbers that follow."""
     script_only_views: int | None
     log_only_views: int | None
     visits: int | None
@@ -317,9 +318,7 @@ def _hide_counts(
     return msgspec.structs.replace(
         completeness,
         **hidden,
-        paired_views=None,
-        script_only_views=None,
-        log_only_views=None,
+        **dict.fromkeys(("paired_views", "script_only_views", "log_only_views")),
         hidden_rows=None,
         stored_rows=None,
         stored_rows_ever=None,
@@ -347,18 +346,6 @@ def _find_site_hosts(report: Report, view: PurposeView) -> list[str]:
         return [row[0] for row in run_query(read_sql("use", "_site_hosts"), {}).rows]
 
 
-FEW_PAIRS_NOTE = (
-    "fewer than half of the views that could be in both the log and the script are in both. Likely causes: they name "
-    "different hosts (see `site.host` and `avowal import --host`); visitors reach one over IPv4, the other over IPv6; "
-    "the log has the address of a CDN or proxy in place of the visitor's; a proxy strips a prefix from the path"
-)
-
-
-def has_few_pairs(paired: int, script_only: int, log_only: int) -> bool:
-    """Return whether fewer than half of the views are in both sources, of those of the source that has fewer."""
-    return 2 * paired < min(paired + script_only, paired + log_only)
-
-
 def _explain(report: Report, withheld: list[str], completeness: ReportCompleteness) -> list[str]:
     """Return notes on why a report is empty or incomplete."""
     notes = [f"nothing is shown: the terms do not permit `{name}` for {report.purpose}" for name in withheld]
@@ -377,9 +364,8 @@ def _explain(report: Report, withheld: list[str], completeness: ReportCompletene
         notes.append(
             "every request in this period is a bot's, so there are no views and visits: `avowal report bots` shows them"
         )
-    if report.name == "coverage" and has_few_pairs(
-        completeness.paired_views or 0, completeness.script_only_views or 0, completeness.log_only_views or 0
-    ):
+    counts = completeness.paired_views, completeness.script_only_views, completeness.log_only_views
+    if report.name == "coverage" and has_few_pairs(*counts):
         notes.append(FEW_PAIRS_NOTE)
     if completeness.hidden_rows and not withheld:
         notes.append(
