@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -222,7 +223,10 @@ def call_application(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(AsgiMiddleware(app, folder or None, script)(scope, receive, send))
+    with tempfile.TemporaryDirectory() as empty_folder:
+        used_folder = Path(folder or empty_folder)
+        (used_folder / "avowal.toml").touch()
+        asyncio.run(AsgiMiddleware(app, used_folder, script)(scope, receive, send))
     return sent
 
 
@@ -396,6 +400,7 @@ def asgi_address(
     async def send(_: Message) -> None:
         pass
 
+    (folder / "avowal.toml").touch()
     middleware = AsgiMiddleware(app, folder)
     asyncio.run(middleware({**SCOPE, "headers": headers, "client": ("127.0.0.1", 1)}, None, send))
     return collected_address(middleware.collector)
@@ -409,6 +414,7 @@ def wsgi_address(folder: Path, headers: list[tuple[bytes, bytes]], _: list[tuple
         start("200 OK", [])
         return []
 
+    (folder / "avowal.toml").touch()
     middleware = WsgiMiddleware(app, folder)
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "REMOTE_ADDR": "127.0.0.1"}
     for name, value in headers:
