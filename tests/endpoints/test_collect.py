@@ -18,7 +18,7 @@ from support.running_server import (
     is_answering,
     start_server,
 )
-from support.site import CHROME, GOOGLEBOT, Site, wait_until
+from support.site import CHROME, GOOGLEBOT, Site, fill_placeholders, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +28,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 def test_a_new_folder_is_served(tmp_path: Path) -> None:
-    """In a new folder `serve` writes its configuration, prints its address, collects, and stops cleanly."""
+    """In a new folder `serve` writes its configuration, collects once terms are adopted, and stops cleanly."""
     with start_server(Site(tmp_path)) as server:
         assert "created `avowal.toml`" in server.command.read_output()
-        assert (tmp_path / "policy" / "terms.toml").is_file()
+        terms = tmp_path / "policy" / "terms.toml"
+        terms.write_text(fill_placeholders(terms.read_text()))
+        assert server.site.avowal("policy", "adopt").status == 0
         answer = server.send_event(url=f"http://127.0.0.1:{server.port}/a")
         assert answer.status == 202
         server.stop()
