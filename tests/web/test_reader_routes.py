@@ -186,3 +186,20 @@ def test_a_password_has_a_minimum_and_maximum_length(server: RunningServer, pass
     assert server.site.avowal("user", "password", "nobody", "--stdin", stdin=PASSWORD.encode()).status == 1
     for path in server.site.folder.rglob("*"):
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path
+
+
+def test_a_reader_who_may_only_approve_sees_what_waits(server: RunningServer) -> None:
+    """Whoever may disclose sees the waiting requests after signing in; a reader without any report is told so."""
+    for name, options in (("bea", ("--disclose",)), ("cyd", ())):
+        assert server.site.avowal("user", "add", name, "--purposes", "abuse", *options).status == 0
+        password = f"{PASSWORD} {name}\n".encode()
+        assert server.site.avowal("user", "password", name, "--stdin", stdin=password).status == 0
+    pages = {}
+    for name in ("bea", "cyd"):
+        headers = {"Cookie": cookie(sign_in(server, name, f"{PASSWORD} {name}"))}
+        answer = server.request("GET", "/reports", headers=headers)
+        assert answer.status == 200
+        pages[name] = answer.body.decode()
+    assert "Releases that wait for approval" in pages["bea"]
+    assert "ask the operator for access" in pages["cyd"]
+    assert "Releases that wait" not in pages["cyd"]

@@ -113,6 +113,7 @@ def _build_reader_routes(
         policy_pages=policy_pages,
         readers=session.register.readers,
         passwords=session.register.passwords,
+        release_requests=session.register.release_requests,
         signer=TimestampSigner(read_or_create_secret(session.folder.keys_folder / SIGN_IN_KEY_FILE)),
         run_report=lambda request: session.call(RunReport(request)),
         proxies=proxies,

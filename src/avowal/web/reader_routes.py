@@ -27,6 +27,7 @@ from avowal.policy.page import render_template
 from avowal.policy.page_tables import PageTable
 from avowal.register.passwords import PASSWORD_CHARACTERS_MAX, Passwords
 from avowal.register.readers import Reader, Readers
+from avowal.register.release_requests import ReleaseRequests
 from avowal.use.formatting import (
     describe_completeness,
     format_column_heading,
@@ -59,6 +60,7 @@ class ReaderRoutes:
     policy_pages: PolicyPages
     readers: Readers
     passwords: Passwords
+    release_requests: ReleaseRequests
     signer: TimestampSigner
     run_report: Callable[[ReportRequest], ReportResult]
     proxies: TrustedProxies
@@ -178,9 +180,16 @@ class ReaderRoutes:
                 notes = [*describe_completeness(report.completeness, report.dropped_lines), *report.notes]
             except AvowalError as error:
                 problem, status = error.message, 400
-        else:
+        elif name:
             status = 403
             problem = "there is no such report among those of your purposes"
+        elif not reader.can_disclose:
+            problem = "you have no reports yet: ask the operator for access"
+        if reader.can_disclose:
+            tables.append(await run_in_threadpool(self._build_request_table))
+            notes.append(
+                "A release is read with `avowal release show`, and approved with `avowal release approve`."
+            )
         page = render_template(
             "reports.html",
             "en",
@@ -214,6 +223,24 @@ class ReaderRoutes:
             site_hosts=[host for host in (self.site.host, *self.site.other_hosts) if host],
             reader=reader.name,
         )
+
+    def _build_request_table(self) -> PageTable:
+        """Return the requests for releases that wait, for readers who may approve them."""
+        rows = [
+            (
+                request.summary.reference,
+                request.summary.ground,
+                request.details.recipient,
+                ", ".join(request.summary.categories),
+                request.details.requester,
+                f"{approvals} of {request.summary.required_approvals}",
+                f"{request.summary.requested_at:%Y-%m-%d}",
+            )
+            for request in self.release_requests.pending(utc_now())
+            for approvals in (len(self.release_requests.approvers(request.summary.reference)),)
+        ]
+        headings = ("Reference", "Ground", "Recipient", "Data", "Requested by", "Approvals", "Date (UTC)")
+        return PageTable("Releases that wait for approval", headings, rows)
 
     def _show_form(self, problem: str = "", status: int = 200) -> Response:
         page = render_template("sign_in.html", "en", package="avowal.web", problem=problem)
