@@ -755,3 +755,16 @@ def test_identical_lines_in_a_log_stay_two(site: Site) -> None:
     """Lines of one log that are the same are two requests, as they were logged twice."""
     site.init()
     assert site.import_logs(site.log("access.log", COMMON, COMMON))["counts"]["requests"] == 2
+
+
+def test_a_report_says_that_no_line_had_an_address(site: Site) -> None:
+    """A report without visits says why; it does not once there are addresses."""
+    site.init()
+    without = f'- - - [02/Jan/2026:12:00:05 +0000] "GET /a HTTP/1.1" 200 5 "-" "{FIREFOX}"\n'
+    assert "address" in site.import_logs(site.log("access.log", without))["missing_fields"]
+    assert (
+        "no request of this period has a visitor"
+        in site.avowal("report", "overview", "--json").json()["notes"][0]
+    )
+    site.import_logs(site.log("other.log", without.replace("- -", "192.0.2.1 -", 1)))
+    assert site.avowal("report", "overview", "--json").json()["notes"] == []

@@ -102,6 +102,17 @@ class PurposeView:
         """Count the rows of a period that are stored, whether or not this purpose may see them."""
         return self.store.query(read_sql("use", "_stored"), {"since": since, "until": until})
 
+    def explain_missing_visitors(self, since: datetime, until: datetime) -> list[str]:
+        """Return a note if there are requests in a period, and none has a visitor, although the terms permit it."""
+        values = {"since": since, "until": until}
+        counts = self.store.query(read_sql("use", "_requests_without_address"), values).rows
+        is_missing = self.may_use("visitor-id") and counts[0][0]
+        note = (
+            "no request of this period has a visitor, so visits cannot be told apart: its log had no address, or the "
+            "terms no longer keep whose request it was"
+        )
+        return [note] if is_missing else []
+
     def dropped_lines(self) -> ResultTable:
         """Count dropped lines by reason."""
         return self.store.query(read_sql("use", "_dropped_lines"), {})

@@ -271,6 +271,7 @@ def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRe
     if request.is_shared:
         completeness = _hide_counts(completeness, tables, visitor_counts, group_visitors_min)
     notes = _explain(report, withheld, completeness)
+    notes += view.explain_missing_visitors(values["since"], values["until"])
     if report.alternative_categories and not any(map(view.may_use, report.alternative_categories)):
         names = _quote_names(report.alternative_categories)
         notes.append(f"nothing is shown: the terms permit none of {names} for {report.purpose}")
