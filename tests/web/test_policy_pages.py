@@ -106,6 +106,7 @@ def test_a_page_links_its_version_languages_and_feeds(server: RunningServer) -> 
         assert server.request("GET", link.replace("&amp;", "&")).status == 200, link
     redirected = server.request("GET", "/privacy")
     assert (redirected.status, redirected.headers["location"]) == (308, "/privacy/")
+    assert 'href="/sign-in">Sign in' in fetch_text(server, "/")
 
 
 def test_two_versions_can_be_compared(server: RunningServer) -> None:

@@ -52,6 +52,8 @@ class PageLinks(NamedTuple):
     """The page where visitors see the data that is stored about them."""
     proof_check_url: str = ""
     """The page where a browser checks receipts."""
+    sign_in_url: str = ""
+    """The page where readers sign in."""
     canonical_url: str = ""
     translations: Sequence[tuple[str, str]] = ()
     """The language tag and URL of each translation of the page."""

@@ -37,6 +37,8 @@ from avowal.web.syndication import FEED_FILE_NAMES
 CHECKPOINT_PATH = f"{POLICY_PATH}ledger/checkpoint"
 FEED_PATHS = [(media_type, f"{POLICY_PATH}{name}") for media_type, name in FEED_FILE_NAMES.items()]
 PROOF_CHECK_PATH = f"{POLICY_PATH}check"
+SIGN_IN_PATH = "/sign-in"
+
 PAGE_LINKS = PageLinks(
     f"{POLICY_PATH}history",
     DISCLOSURES_PATH,
@@ -44,6 +46,7 @@ PAGE_LINKS = PageLinks(
     CHECKPOINT_PATH,
     f"{POLICY_PATH}me",
     PROOF_CHECK_PATH,
+    SIGN_IN_PATH,
     version_feeds=FEED_PATHS,
 )
 

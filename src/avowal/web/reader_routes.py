@@ -37,7 +37,7 @@ from avowal.use.formatting import (
 from avowal.use.report_request import ReportRequest, parse_filters, parse_time
 from avowal.use.reports import REPORTS, ReportResult
 from avowal.web.policy_pages import PolicyPages
-from avowal.web.policy_routes import respond_with_page
+from avowal.web.policy_routes import SIGN_IN_PATH, respond_with_page
 
 REPORTS_PATH = "/reports"
 """Where a reader's reports are when the site has a home page of its own."""
@@ -71,7 +71,7 @@ class ReaderRoutes:
         return [
             Route("/", self.show_home, methods=["GET"]),
             Route(REPORTS_PATH, self.show_reports, methods=["GET"]),
-            Route("/sign-in", self.sign_in, methods=["GET", "POST"]),
+            Route(SIGN_IN_PATH, self.sign_in, methods=["GET", "POST"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
         ]
 
@@ -87,7 +87,7 @@ class ReaderRoutes:
         reader = self._find_reader(request)
         if reader:
             return await self._show_report(request, reader)
-        return redirect("/sign-in", 303, PRIVATE_HEADERS)
+        return redirect(SIGN_IN_PATH, 303, PRIVATE_HEADERS)
 
     async def sign_in(self, request: Request) -> Response:
         """Show the form, or sign a reader in by it."""
@@ -116,7 +116,7 @@ class ReaderRoutes:
             BROWSER_COOKIE,
             self._browser_signer().sign(f"{browser or token_urlsafe(9)} {name}").decode(),
             BROWSER_SECONDS,
-            path=address("/sign-in"),
+            path=address(SIGN_IN_PATH),
             secure=sender.is_secure,
             httponly=True,
             samesite="strict",
@@ -151,7 +151,7 @@ class ReaderRoutes:
         sender = read_sender(self.proxies, request.scope)
         if not sender.is_same_origin:
             return self._show_form("This form was sent from another site.", 403)
-        response = redirect("/sign-in", 303, PRIVATE_HEADERS)
+        response = redirect(SIGN_IN_PATH, 303, PRIVATE_HEADERS)
         response.delete_cookie(
             SESSION_COOKIE, address("/"), secure=sender.is_secure, httponly=True, samesite="strict"
         )
