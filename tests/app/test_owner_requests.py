@@ -12,13 +12,12 @@ from avowal.app.owner_requests import (
     FindScriptViews,
     FindVisitorRecords,
     ReadFeedBatch,
-    ReadVisitorPage,
     RunQuery,
     RunReport,
-    SummarizeVisitor,
     VerifyStore,
 )
 from avowal.app.session import Session, open_session
+from avowal.app.visitor_requests import ReadVisitorPage, SummarizeVisitor
 from avowal.clock import utc_now
 from avowal.disclose.feed import FeedRequest
 from avowal.errors import AvowalError

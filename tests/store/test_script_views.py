@@ -12,8 +12,9 @@ import pytest
 from avowal.collect.journal import TRANSMISSION_DELAY_MAX, Journal, JournalRow, JournalWriter, list_journals
 from avowal.keep.retention import plan_retention
 from avowal.policy.bounds import OPERATOR, OWN_USE, AgeByPrecision, Bounds, Cell
-from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.duckdb_store import STORE_FILE, DuckDBStore
 from avowal.store.interface import ConsentCursor, Cutoffs, GoverningUpdate, RetentionAction, VisitRules
+from avowal.store.visitor_sql import select_page
 from support.errors import raises_code
 from support.store_records import (
     KEEP_ALL,
@@ -429,6 +430,58 @@ def test_erasing_a_visitor_erases_script_views(tmp_path: Path, store: DuckDBStor
     assert [row["visitor_id"] for row in stored_views(store)] == [4]
     assert store.query("SELECT visitor_id FROM script_views", {}).rows == [[4]]
     assert list_journals(tmp_path / "journals")
+
+
+def test_erasing_a_cookies_visitor_erases_the_requests_under_the_daily_key(
+    tmp_path: Path, store: DuckDBStore
+) -> None:
+    """The paired request goes, and so does what is attributed to the visitor; the file holds none of its bytes."""
+    log = admitted_records(
+        request_at(0, host=HOST, page_path="/only-paired"),
+        request_at(1, host=HOST, page_path="/only-in-log"),
+        request_at(2, host=HOST, page_path="/only-a-download.zip", request_kind="download"),
+        request_at(3, host=HOST, page_path="/of-another", visitor_id=4),
+    )
+    store.load_segments([write_segment(tmp_path, log)])
+    row = script_view(1, 0, 7, page_path="/only-paired", visitor_id=COOKIE, daily_key=VISITOR)
+    store.load_journals([journal(tmp_path, row)])
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    values = {"visitor_id": COOKIE, "other_visitors": [], "after": -1, "limit": 10}
+    shown = store.query(select_page("requests"), values).to_dicts()
+    assert [request["page_path"][:6] for request in shown] == ["/only-"] * 3
+    assert not store.query(select_page("requests"), values | {"other_visitors": [VISITOR]}).rows
+    counts = store.erase_visitor(COOKIE)
+    assert (counts.requests, counts.script_views, counts.views, counts.visits) == (3, 1, 2, 1)
+    changes = store.query("SELECT relation, record_number FROM record_changes ORDER BY ALL", {}).rows
+    assert changes == [["requests", 1], ["requests", 2], ["requests", 3], ["script_views", 1]]
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert {visit["visitor_id"] for visit in stored_visits(store)} == {4}
+    store.compact()
+    store.wait_for_compaction()
+    store.close()
+    content = (tmp_path / STORE_FILE).read_bytes()
+    assert b"/of-another" in content
+    assert b"/only-" not in content
+
+
+def test_erasing_one_of_two_visitors_of_a_daily_key_leaves_the_others_requests(
+    tmp_path: Path, store: DuckDBStore
+) -> None:
+    """Only the visitor's own pair goes, and what is nobody's in particular does not become the other's."""
+    paths = ["/first", "/second", "/nobody"]
+    requests = [request_at(minute, host=HOST, page_path=path) for minute, path in enumerate(paths)]
+    store.load_segments([write_segment(tmp_path, admitted_records(*requests))])
+    rows = [
+        script_view(number, number, 7, page_path=paths[number], visitor_id=visitor, daily_key=VISITOR)
+        for number, visitor in enumerate((COOKIE, COOKIE + 2))
+    ]
+    store.load_journals([journal(tmp_path, *rows)])
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert store.erase_visitor(COOKIE).requests == 1
+    store.derive_visits(VisitRules(), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [row["page_path"] for row in stored_views(store)] == ["/second", "/nobody"]
+    assert [row["visitor_id"] for row in stored_views(store)] == [COOKIE + 2, VISITOR]
+    assert store.erase_visitor(COOKIE + 2).requests == 1
 
 
 def test_consent_governs_events_without_their_script_view(tmp_path: Path, store: DuckDBStore) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from avowal.app.owner import FolderOwner, OwnerRequest
 from avowal.app.shared_address import FindSharedAddressDay
 from avowal.app.view_requests import CountViewSources, ListScriptHosts
+from avowal.app.visitor_requests import ReadVisitorPage, SummarizeVisitor
 from avowal.clock import utc_now
 from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
 from avowal.config import parse_size
@@ -28,10 +29,8 @@ from avowal.policy.contract import parse_contract
 from avowal.register.erasures import Erasure
 from avowal.register.release_requests import ReleaseRequest
 from avowal.sql_files import read_sql
-from avowal.store.columns import RELATIONS
 from avowal.store.interface import OverdueRecords, RemovedRecords, ResultTable
 from avowal.store.query_process import QueryLimits
-from avowal.store.visitor_sql import select_page, summarize_visitor
 from avowal.use.own_query import QueryResult, SqlQuery, is_revealing, run_sql_query
 from avowal.use.purpose_view import HiddenColumns, PurposeView
 from avowal.use.report_request import ReportRequest
@@ -40,9 +39,6 @@ from avowal.verify.checks import verify_store
 from avowal.verify.journals import check_journals
 from avowal.verify.verification import Verification
 from avowal.workspace.messages import AnyRequest
-
-VISITOR_PAGE_ROWS = 5_000
-"""How many records of a visitor one answer has: bounds the memory that an export takes."""
 
 
 class DeriveViews(OwnerRequest[None], frozen=True):
@@ -165,52 +161,6 @@ def _find_address_records(owner: FolderOwner, period: AddressPeriod, now: dateti
         ]
 
     return find_address_records(owner.store, period, owner.governing_bounds(now), days, find_statements, now)
-
-
-class RelationSummary(msgspec.Struct, frozen=True):
-    """How many records of a visitor a relation has, the times of the first and the last (UTC), and their versions."""
-
-    records: int
-    first: datetime | None
-    last: datetime | None
-    versions: list[int]
-
-
-class SummarizeVisitor(OwnerRequest[dict[str, RelationSummary]], frozen=True):
-    """Return how much is stored of a visitor, by relation."""
-
-    needs_arrivals: ClassVar[bool] = True
-    visitor_key: str
-
-    def answer(self, owner: FolderOwner) -> dict[str, RelationSummary]:
-        """See OwnerRequest."""
-        table = owner.store.query(summarize_visitor(), {"visitor_id": int(self.visitor_key, 16)})
-        summaries = {row["relation"]: msgspec.convert(row, RelationSummary) for row in table.to_dicts()}
-        return {relation: summaries[relation] for relation in RELATIONS}
-
-
-class VisitorRecordPage(msgspec.Struct, frozen=True):
-    """Some records of a visitor in a relation, and the number of the last row, after which the next page begins."""
-
-    table: ResultTable
-    last_row: int | None
-    """None if there are no more records."""
-
-
-class ReadVisitorPage(OwnerRequest[VisitorRecordPage], frozen=True):
-    """Return the next records of a visitor in a relation: those after a row, at most VISITOR_PAGE_ROWS."""
-
-    needs_arrivals: ClassVar[bool] = True
-    visitor_key: str
-    relation: str
-    after: int = -1
-
-    def answer(self, owner: FolderOwner) -> VisitorRecordPage:
-        """See OwnerRequest."""
-        values = {"visitor_id": int(self.visitor_key, 16), "after": self.after, "limit": VISITOR_PAGE_ROWS}
-        result = owner.store.query(select_page(self.relation), values).to_plain()
-        table = ResultTable(result.columns[1:], [row[1:] for row in result.rows])  # without the row number
-        return VisitorRecordPage(table, result.rows[-1][0] if result.rows else None)
 
 
 class FindScriptViews(OwnerRequest[ResultTable], frozen=True):

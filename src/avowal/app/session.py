@@ -1,6 +1,6 @@
 """A data folder that is open: its settings, its register, and what answers requests about what is stored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +14,8 @@ from avowal.app.owner_requests import (
     ExtractRelease,
     FindVisitorRecords,
     ReadFeedBatch,
-    ReadVisitorPage,
 )
+from avowal.app.visitor_requests import ReadVisitorPage
 from avowal.change.draft import find_terms_path
 from avowal.clock import utc_now
 from avowal.collect.admission import AdmissionRules
@@ -108,12 +108,14 @@ class Session:
             read_or_create_secret(self.folder.keys_folder / FEED_KEY_FILE),
         )
 
-    def read_visitor_pages(self, visitor_key: str, relation: str) -> Iterator[ResultTable]:
-        """Yield everything that is stored of a visitor in a relation, in pages of at most VISITOR_PAGE_ROWS rows."""
-        page = self.call(ReadVisitorPage(visitor_key, relation))
-        while page.last_row is not None:
-            yield page.table
-            page = self.call(ReadVisitorPage(visitor_key, relation, page.last_row))
+    def read_visitor_pages(self, keys: Sequence[str], relation: str) -> Iterator[ResultTable]:
+        """Yield everything that is stored of visitors in a relation, in pages of at most VISITOR_PAGE_ROWS rows."""
+        for key in keys:
+            others = tuple(other for other in keys if other != key)
+            page = self.call(ReadVisitorPage(key, relation, other_keys=others))
+            while page.last_row is not None:
+                yield page.table
+                page = self.call(ReadVisitorPage(key, relation, page.last_row, others))
 
 
 def find_version(versions: list[Version], number: int) -> Version:

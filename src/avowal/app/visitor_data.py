@@ -48,9 +48,8 @@ def export_lines(session: Session, keys: Sequence[str], summary: VisitorSummary)
     """Yield the lines of an export: the summary of the visitors with these keys, then one line for each record."""
     yield _first_line(summary)
     for relation in RELATIONS:
-        for key in keys:
-            for page in session.read_visitor_pages(key, relation):
-                yield from _lines(relation, page.to_dicts())
+        for page in session.read_visitor_pages(keys, relation):
+            yield from _lines(relation, page.to_dicts())
 
 
 def _first_line(summary: VisitorSummary) -> bytes:
@@ -98,7 +97,7 @@ def read_visitor_page(session: Session, keys: Sequence[str], summary: VisitorSum
     """Return what the page of the visitors with these keys shows, from their summary."""
     records = {}
     for relation in RELATIONS:
-        pages = (page for key in keys for page in session.read_visitor_pages(key, relation))
+        pages = session.read_visitor_pages(keys, relation)
         rows = (record for page in pages for record in page.to_dicts())
         records[relation] = list(islice(rows, SHOWN_RECORDS_MAX))
     terms = find_version_in_force(session.register.versions(), utc_now()).terms

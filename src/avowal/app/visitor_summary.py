@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import asdict, replace
 
-from avowal.app.owner_requests import RelationSummary, SummarizeVisitor
 from avowal.app.session import Session
+from avowal.app.visitor_requests import RelationSummary, SummarizeVisitor
 from avowal.clock import utc_now
 from avowal.keep.address_lookup import AddressRecords
 from avowal.keep.enforcement import find_governing_bounds
@@ -114,7 +114,9 @@ def _summarize(
     session: Session, keys: Sequence[str], coverage: AddressCoverage | None, *, for_visitor: bool
 ) -> VisitorSummary:
     register = session.register
-    summaries = [session.call(SummarizeVisitor(key)) for key in keys]
+    summaries = [
+        session.call(SummarizeVisitor(key, tuple(other for other in keys if other != key))) for key in keys
+    ]
     stored = _merge_summaries(summaries)
     return VisitorSummary(
         keys[0] if len(keys) == 1 else "",

@@ -230,12 +230,14 @@ class DuckDBStore:
         with self._write() as cursor:
             values = {"visitor_id": visitor_id}
             cursor.execute(visitor_sql.record_deletions(), values)
+            for statement in visitor_sql.find_erased_rows().values():
+                cursor.execute(statement, values)
+            execute_statements(cursor, read_sql("store", "erase_daily_key"), values)
             deleted = {
-                table: int(cursor.execute(statement, values).fetchall()[0][0])
-                for table, statement in visitor_sql.delete_rows().items()
+                table: int(cursor.execute(statement).fetchall()[0][0])
+                for table, statement in visitor_sql.delete_erased_rows().items()
             }
             counts = {relation: deleted[relation] for relation in RELATIONS}
-            cursor.execute("UPDATE script_views SET daily_key = NULL WHERE daily_key = $visitor_id", values)
             cursor.execute("UPDATE compaction_state SET is_due = true")
             totals = cursor.execute(read_sql("store", "add_erased_counts"), values | counts).fetchall()
         return RecordCounts(*totals[0])

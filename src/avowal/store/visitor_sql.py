@@ -1,7 +1,10 @@
 """The statements about one visitor's records, for every table that has them: those of RELATIONS.
 
 Views and visits may be stored for longer than what they were derived from. So each statement works on every table by
-itself, and none concludes from one table to another.
+itself. Of the tables, only `script_views` leads to records under another key: the requests of a visitor with the cookie
+are under the daily key (`visitor_requests` in the schema).
+
+`$other_visitors` are keys whose records are left out of a visitor's: they are counted or shown with another visitor.
 """
 
 from collections.abc import Iterable
@@ -25,6 +28,20 @@ from avowal.store.sql_builder import (
     union_all,
 )
 
+_IS_VISITORS = constant("visitor_id = $visitor_id")
+_CONDITIONS: dict[str, SqlFragment] = {
+    "requests": constant(
+        "(visitor_id = $visitor_id OR record_number IN (SELECT record_number FROM visitor_requests($visitor_id)))"
+    ),
+    "views": constant(
+        "(visitor_id = $visitor_id OR request_number IN (SELECT record_number FROM visitor_requests($visitor_id)))"
+    ),
+}
+"""The condition of a table's rows that are a visitor's, where it is more than the key."""
+_IS_NOT_ANOTHERS = constant(
+    "(visitor_id IS NULL OR NOT list_contains($other_visitors::UBIGINT[], visitor_id))"
+)
+
 
 def hold_visitor() -> str:
     """Return the query that tells whether anything is stored of `$visitor_id`, also as a cookie's daily key."""
@@ -42,7 +59,8 @@ def summarize_visitor() -> str:
             RELATIONS,
             "SELECT {name} AS relation, count(*) AS records, min({time}) AS first, max({time}) AS last, "
             "coalesce(list_sort(list(DISTINCT version)), []) AS versions "
-            "FROM {relation} WHERE visitor_id = $visitor_id",
+            "FROM {relation} WHERE {is_visitors} AND {is_not_anothers}",
+            is_not_anothers=_IS_NOT_ANOTHERS,
         )
     ).text
 
@@ -53,7 +71,7 @@ def count_by_version() -> str:
         _for_each(
             RELATIONS,
             "SELECT {name} AS relation, version, governing, count(*) AS records FROM {relation} "
-            "WHERE visitor_id = $visitor_id GROUP BY version, governing",
+            "WHERE {is_visitors} GROUP BY version, governing",
         )
     ).text
 
@@ -85,16 +103,38 @@ def select_page(relation: str) -> str:
     """Return the query of a visitor's rows of a relation: at most `$limit` after the row `$after`."""
     return compose(
         "SELECT rowid AS row, COLUMNS(lambda name: name NOT IN ({unexported})) FROM {relation} "
-        "WHERE visitor_id = $visitor_id AND rowid > $after ORDER BY rowid LIMIT $limit",
+        "WHERE {is_visitors} AND {is_not_anothers} AND rowid > $after ORDER BY rowid LIMIT $limit",
         unexported=join(literal(column) for column in UNEXPORTED_COLUMNS),
         relation=identifier(relation),
+        is_visitors=_CONDITIONS.get(relation, _IS_VISITORS),
+        is_not_anothers=_IS_NOT_ANOTHERS,
     ).text
 
 
-def delete_rows() -> dict[str, str]:
-    """Return the statement that deletes the rows of `$visitor_id`, by table."""
+def find_erased_rows() -> dict[str, str]:
+    """Return the statement that creates the table `erased_TABLE` with the row ids of `$visitor_id`, by table.
+
+    All are found before any row is deleted: script views lead to requests, and these to views.
+    """
     return {
-        name: compose("DELETE FROM {relation} WHERE visitor_id = $visitor_id", relation=identifier(name)).text
+        name: compose(
+            "CREATE OR REPLACE TEMP TABLE {erased} AS SELECT rowid AS row_id FROM {relation} WHERE {is_visitors}",
+            erased=identifier(f"erased_{name}"),
+            relation=identifier(name),
+            is_visitors=_CONDITIONS.get(name, _IS_VISITORS),
+        ).text
+        for name in (*RELATIONS, *VISITOR_STATE_TABLES)
+    }
+
+
+def delete_erased_rows() -> dict[str, str]:
+    """Return the statement that deletes the rows that `find_erased_rows` found, by table."""
+    return {
+        name: compose(
+            "DELETE FROM {relation} WHERE rowid IN (FROM {erased})",
+            relation=identifier(name),
+            erased=identifier(f"erased_{name}"),
+        ).text
         for name in (*RELATIONS, *VISITOR_STATE_TABLES)
     }
 
@@ -103,7 +143,7 @@ def record_deletions() -> str:
     """Return the statement that records that the records of `$visitor_id` are about to be deleted."""
     numbers = _for_each(
         NUMBERED_RELATIONS,
-        "SELECT {name} AS relation, record_number FROM {relation} WHERE visitor_id = $visitor_id",
+        "SELECT {name} AS relation, record_number FROM {relation} WHERE {is_visitors}",
     )
     return compose("INSERT INTO record_changes BY NAME {numbers}", numbers=union_all(numbers)).text
 
@@ -141,13 +181,17 @@ def set_governing() -> list[str]:
 
 
 def _for_each(relations: Iterable[str], template: LiteralString, **parts: SqlFragment) -> list[SqlFragment]:
-    """Compose a template for each relation: `name` is its name as a literal, `time` the column of its time."""
+    """Compose a template for each relation.
+
+    `name` is its name as a literal, `time` the column of its time, and `is_visitors` whether a row is of `$visitor_id`.
+    """
     return [
         compose(
             template,
             name=literal(relation),
             relation=identifier(relation),
             time=identifier(RELATIONS[relation].time_column) if relation in RELATIONS else constant("NULL"),
+            is_visitors=_CONDITIONS.get(relation, _IS_VISITORS),
             **parts,
         )
         for relation in relations

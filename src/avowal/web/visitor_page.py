@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from avowal.app.owner_requests import RelationSummary
 from avowal.app.visitor_data import TabPageData, VisitorPageData
+from avowal.app.visitor_requests import RelationSummary
 from avowal.app.visitor_summary import VisitorSummary
 from avowal.change.consent import ConsentChoice
 from avowal.ledger.address_coverage import AddressCoverage, DayOutcome

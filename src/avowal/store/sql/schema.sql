@@ -288,3 +288,22 @@ CREATE MACRO daily_visitor_id(visitor_id, record_time) AS CASE
     THEN hash(visitor_id, (epoch_us(record_time) - 14400000000) // 86400000000) & 18446744073709551614
     ELSE visitor_id
 END;
+
+-- The record numbers of the requests that are known to be a visitor's although they are under another key, or none: those
+-- that are paired with the visitor's script views, those of the visitor's views, and all of a daily key (under one version
+-- of the terms) all of whose pairs are of this one visitor with the cookie.
+CREATE MACRO visitor_requests(visitor) AS TABLE
+    SELECT request_number AS record_number FROM script_views
+    WHERE script_views.visitor_id = visitor AND request_number IS NOT NULL
+    UNION ALL
+    SELECT request_number FROM views WHERE views.visitor_id = visitor AND request_number IS NOT NULL
+    UNION ALL
+    SELECT requests.record_number
+    FROM requests JOIN (
+        SELECT coalesce(daily_key, script_views.visitor_id) AS daily_key, script_views.version
+        FROM script_views JOIN requests AS partners
+            ON script_views.request_number = partners.record_number AND script_views.version = partners.version
+        WHERE coalesce(daily_key, script_views.visitor_id) IN (SELECT own.daily_key FROM script_views AS own WHERE own.visitor_id = visitor)
+        GROUP BY coalesce(daily_key, script_views.visitor_id), script_views.version
+        HAVING min(script_views.visitor_id) = visitor AND max(script_views.visitor_id) = visitor
+    ) AS keys ON requests.visitor_id = keys.daily_key AND requests.version = keys.version;
