@@ -315,6 +315,22 @@ def test_a_visit_with_the_cookie_ends_with_its_day(tmp_path: Path, store: DuckDB
     assert [visit["views"] for visit in stored_visits(store)] == [2, 2]
 
 
+def test_a_cookies_day_begins_at_the_sites_day_start(tmp_path: Path, store: DuckDBStore) -> None:
+    """In São Paulo 04:00 is 07:00 UTC: only there a new visit and another unique visitor begin."""
+    start = (START - START.replace(hour=0, minute=0)) // timedelta(minutes=1)
+    minutes = [hour * 60 - start for hour in (3.9, 4.1, 6.9, 7.1)]
+    rows = [script_view(number, minute, 1, visitor_id=COOKIE) for number, minute in enumerate(minutes)]
+    store.load_journals([journal(tmp_path, *rows)])
+    rules = VisitRules(600, "America/Sao_Paulo", 4 * 60)
+    store.derive_visits(rules, KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [visit["views"] for visit in stored_visits(store)] == [3, 1]
+    days = "SELECT daily_visitor_id(visitor_id, view_time) AS day, count(*) AS views FROM views GROUP BY day"
+    assert sorted(row["views"] for row in store.query(days, {}).to_dicts()) == [1, 3]
+    assert store.applied_visit_rules() == rules
+    store.derive_visits(VisitRules(600), KEEP_ALL, NO_GOVERNING_UPDATE)
+    assert [visit["views"] for visit in stored_visits(store)] == [1, 3]
+
+
 def test_a_pair_stays_when_retention_has_cut_what_it_was_made_from(
     tmp_path: Path, store: DuckDBStore
 ) -> None:

@@ -71,4 +71,9 @@ class OwnerRequest(Request[Answer], frozen=True):
 
 def visit_rules(folder: Folder) -> VisitRules:
     """Return the rules by which the folder's settings derive views and visits."""
-    return VisitRules(folder.settings.collect.visit_gap_minutes)
+    day_start = folder.day_start
+    return VisitRules(
+        folder.settings.collect.visit_gap_minutes,
+        folder.settings.site.timezone,
+        day_start.hour * 60 + day_start.minute,
+    )

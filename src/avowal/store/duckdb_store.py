@@ -167,14 +167,18 @@ class DuckDBStore:
 
     def applied_visit_rules(self) -> VisitRules | None:
         """See Store."""
-        (rules,) = self._read("SELECT gap_minutes FROM derivation_state", {}).rows
+        (rules,) = self._read(
+            "SELECT gap_minutes, time_zone, day_start_minutes FROM derivation_state", {}
+        ).rows
         return None if None in rules else VisitRules(*rules)
 
     def derive_visits(self, rules: VisitRules, cutoffs: Cutoffs, governing_update: GoverningUpdate) -> None:
         """See Store."""
         with self._write() as cursor:
             update_governing(cursor, governing_update)
-            if self.applied_visit_rules() not in {None, rules}:
+            have_changed = self.applied_visit_rules() not in {None, rules}
+            execute_statements(cursor, read_sql("store", "set_day_start"), msgspec.structs.asdict(rules))
+            if have_changed:
                 execute_statements(cursor, read_sql("store", "derive_all"), {})
             derive_views_and_visits(cursor, rules, cutoffs)
 

@@ -60,6 +60,9 @@ class VisitRules(msgspec.Struct, frozen=True):
 
     gap_minutes: int = 30
     """A longer gap starts a new visit."""
+    time_zone: str = "UTC"
+    day_start_minutes: int = 4 * 60
+    """When a visitor day begins in that zone, in minutes after midnight."""
 
 
 class Cutoffs(msgspec.Struct, frozen=True):

@@ -195,9 +195,11 @@ CREATE TABLE stale_visitors (
 CREATE TABLE derivation_state (
     last_load                UBIGINT NOT NULL,
     gap_minutes              UINTEGER,
+    time_zone                VARCHAR NOT NULL,          -- in which a visitor day begins, so many minutes after midnight
+    day_start_minutes        BIGINT NOT NULL,
     last_retained_load       UBIGINT NOT NULL           -- retention may have reduced the records up to this load
 );
-INSERT INTO derivation_state VALUES (0, NULL, 0);
+INSERT INTO derivation_state VALUES (0, NULL, 'UTC', 240, 0);
 
 -- The governing version that each visitor's consents give their records, as far as the register was read.
 CREATE TABLE visitor_governing (
@@ -282,10 +284,13 @@ CREATE MACRO visitors_behind(visitor_id, is_counted) AS
 CREATE MACRO visitors_apart(visitor_id, is_counted) AS least(
     visitors_behind(visitor_id, coalesce(is_counted, false)), visitors_behind(visitor_id, NOT coalesce(is_counted, false)));
 
--- The key of a visitor for one day (UTC, from 04:00): an even key is a day's already; an odd one comes from a cookie.
+-- The key of a visitor for one visitor day of the site: an even key is a day's already; an odd one comes from a cookie.
 CREATE MACRO daily_visitor_id(visitor_id, record_time) AS CASE
     WHEN visitor_id & 1 = 1
-    THEN hash(visitor_id, (epoch_us(record_time) - 14400000000) // 86400000000) & 18446744073709551614
+    THEN hash(visitor_id, (
+        epoch_us(timezone((SELECT time_zone FROM main.derivation_state), timezone('UTC', record_time)))
+        - (SELECT day_start_minutes FROM main.derivation_state) * 60000000
+    ) // 86400000000) & 18446744073709551614
     ELSE visitor_id
 END;
 
