@@ -83,6 +83,23 @@ def test_a_reader_sees_the_reports_of_their_purposes(server: RunningServer) -> N
     assert {"ann"} == {row["reader"] for row in status["daily_access_counts"] if row["purpose"] == "content"}
 
 
+@pytest.mark.parametrize("query", ["sinse=7+days", "report=pages&Since=7+days", "lang=pt-BR", "=", "<b>=1"])
+@pytest.mark.parametrize("path", ["/", "/reports"])
+def test_a_parameter_that_reports_do_not_have_is_told_of(
+    server: RunningServer, path: str, query: str
+) -> None:
+    """A misspelt period is not silently that of 30 days: the page says what is wrong and shows no report."""
+    headers = {"Cookie": cookie(sign_in(server, "ann", f"{PASSWORD} ann"))}
+    answer = server.request("GET", f"{path}?{query}", headers=headers)
+    page = answer.body.decode()
+    assert answer.status == 400
+    assert "this address has no parameter" in page
+    assert "its parameters are `report` and `since`" in page
+    assert ("`sinse`" in page) == query.startswith("sinse")
+    assert "<b>" not in page
+    assert "<dt>Views" not in page
+
+
 def test_the_session_cookie_is_secure_over_https(server: RunningServer) -> None:
     """Behind a proxy with HTTPS, the session cookie has the `Secure` attribute."""
     answer = sign_in(server, "ben", f"{PASSWORD} ben", {**OWN, "X-Forwarded-Proto": "https"})

@@ -20,6 +20,7 @@ from avowal.endpoints.script import ScriptEndpoint
 from avowal.endpoints.submit import SubmitEndpoint
 from avowal.http.json_response import json_response
 from avowal.http.problem import ProblemCode, problem_response
+from avowal.http.query_parameters import refuse_unknown_parameters
 from avowal.http.sender import read_sender
 from avowal.ingest.syslog import SyslogListener
 from avowal.server.request_limits import RequestLimits
@@ -103,7 +104,7 @@ def _create_router(endpoints: Endpoints) -> Starlette:
         endpoints.syslog_listener.close()
 
     application = Starlette(
-        routes=list_routes(endpoints),
+        routes=[refuse_unknown_parameters(route) for route in list_routes(endpoints)],
         lifespan=lifespan,
         exception_handlers={
             404: endpoints.policy.show_permalink_or_not_found,

@@ -20,6 +20,7 @@ from avowal.config import SiteSettings
 from avowal.errors import AvowalError
 from avowal.http.body import read_body
 from avowal.http.headers import PRIVATE_HEADERS
+from avowal.http.query_parameters import find_unknown_parameter, list_known_parameters
 from avowal.http.rate_limit import AttemptLimiter
 from avowal.http.redirect import redirect
 from avowal.http.sender import read_sender
@@ -47,6 +48,7 @@ SESSION_SECONDS = 12 * 3600
 BROWSER_COOKIE = "avowal-browser"
 """Identifies a browser in which a reader signed in, so that nobody elsewhere uses up its attempts."""
 
+REPORT_PARAMETERS = ("report", "since")
 BROWSER_SECONDS = 400 * 86_400
 FORM_BYTES_MAX = 4_096
 PERIOD_LABELS = {"today": "Today", "7 days": "7 days", "30 days": "30 days", "": "All time"}
@@ -173,7 +175,9 @@ class ReaderRoutes:
         name = request.query_params.get("report", next(iter(permitted), ""))
         since = request.query_params.get("since", "30 days")
         notes, problem, tables, status = [], "", list[PageTable](), 200
-        if name in permitted:
+        if unknown := find_unknown_parameter(request, REPORT_PARAMETERS):
+            problem, status = f"{unknown}; {list_known_parameters(REPORT_PARAMETERS)}", 400
+        elif name in permitted:
             try:
                 report = await run_in_threadpool(self.run_report, self._build_request(name, since, reader))
                 tables = [_build_table(report, table) for table in report.tables]
