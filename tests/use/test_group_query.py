@@ -66,6 +66,7 @@ def ordinary(relation: str, column: str, kind: str, visitor: int, row: int, scal
         "request_kind": "view",
         "device_kind": "desktop",
         "status": 200,
+        "view_source": "both",
     }
     by_kind = {
         "TIMESTAMP": NOW - timedelta(hours=row % 3, seconds=visitor),
@@ -83,6 +84,7 @@ def unusual(column: str, kind: str, number: int) -> Any:
         "ip_address": "203.0.113.77",
         "request_kind": "upload",
         "device_kind": "tv",
+        "view_source": "both",
         "status": 777,
     }
     by_kind = {
@@ -282,8 +284,8 @@ def test_visitors_without_the_cookie_are_counted_by_day(tmp_path: Path) -> None:
     """One person on five days has five keys: the day that has most visitors counts. With the cookie all days count."""
     store = DuckDBStore(tmp_path, "256MB")
     insert = (
-        "INSERT INTO views (view_time, visitor_id, page_path, version, governing) "
-        "SELECT $now - to_days((range * $days)::INTEGER), $first + range * 2, $page, 1, 1 FROM range(5)"
+        "INSERT INTO views (view_time, visitor_id, page_path, view_source, version, governing) "
+        "SELECT $now - to_days((range * $days)::INTEGER), $first + range * 2, $page, 'log', 1, 1 FROM range(5)"
     )
     with store._write() as cursor:
         for first, days, page in ((1_000, 1, "/many-days"), (2_000, 0, "/one-day"), (3_001, 1, "/cookie")):
@@ -316,7 +318,8 @@ def test_records_of_an_unknown_visitor_are_of_nobody(tmp_path: Path) -> None:
     store = DuckDBStore(tmp_path, "256MB")
     with store._write() as cursor:
         cursor.execute(
-            "INSERT INTO views (view_time, page_path, version, governing) SELECT $now, '/', 1, 1 FROM range(50)",
+            "INSERT INTO views (view_time, page_path, view_source, version, governing) "
+            "SELECT $now, '/', 'log', 1, 1 FROM range(50)",
             {"now": NOW},
         )
     is_recorded = answer(PurposeView(store, [bounds({})], "content", NOW), "SELECT count(*) FROM views")
