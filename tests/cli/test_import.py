@@ -363,7 +363,7 @@ def test_latin_1_is_read(site: Site) -> None:
     log.write_bytes(b"".join(lines))
     assert site.import_logs(log)["counts"]["requests"] == 3
     paths = [path for (path,) in site.rows("SELECT page_path FROM requests ORDER BY request_time")]
-    assert paths == ["/caf\xe9", "/caf\xe9", "/plain"]
+    assert paths == ["/caf%C3%A9", "/caf%C3%A9", "/plain"]
 
 
 def test_requests_in_the_future_are_dropped(site: Site) -> None:

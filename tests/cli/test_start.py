@@ -1,5 +1,6 @@
 """How the process of a command starts and ends."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,9 @@ def test_output_that_cannot_be_written_is_an_error(site: Site) -> None:
     """A full disk gives a message and exit status 1."""
     result = run_process(site, "policy", "show", "--json", output=str(FULL))
     assert result.returncode == 1
-    assert "No space left on device" in result.stderr
+    assert (
+        "no space is left on the disk of `standard output`" in json.loads(result.stderr)["error"]["message"]
+    )
     assert "Traceback" not in result.stderr
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from avowal.logs import request_line
 from avowal.logs.request_line import PLAIN_REQUEST_LINE_REGEX, RequestTarget
+from avowal.url_parts import normalise_path
 
 LINES = {
     "GET / HTTP/1.1": RequestTarget("GET", None, "/"),
@@ -56,7 +57,7 @@ def test_paths_and_queries_contain_no_unsafe_characters(text: str, line: str) ->
 
 @given(st.from_regex(f"\\A{PLAIN_REQUEST_LINE_REGEX.replace('?P<', '?P<p_')}\\Z"))
 def test_the_regex_for_plain_lines_matches_the_parser(line: str) -> None:
-    """The regex for plain request lines gives the same as the parser of all request lines."""
+    """The regex for plain request lines gives the same as the parser, whose paths are normalised."""
     groups = (
         pl.Series([line])
         .str.extract_groups(f"^{PLAIN_REQUEST_LINE_REGEX}$")
@@ -64,7 +65,7 @@ def test_the_regex_for_plain_lines_matches_the_parser(line: str) -> None:
         .row(0, named=True)
     )
     assert request_line.parse_request_line(line) == RequestTarget(
-        groups["method"], None, groups["path"], groups["query"] or None
+        groups["method"], None, normalise_path(groups["path"]), groups["query"] or None
     )
 
 

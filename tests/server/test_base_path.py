@@ -217,7 +217,14 @@ def test_every_link_of_a_template_is_an_address() -> None:
     for template in templates.glob("*/templates/*.html"):
         for attribute, value in re.findall(r'\b(href|src|action)="([^"]*)', template.read_text("utf-8")):
             assert value.startswith(
-                ("{{ address(", "#", "{{ base_url }}", "{{ links.canonical_url }}", "mailto:")
+                (
+                    "{{ address(",
+                    "#",
+                    "{{ base_url }}",
+                    "{{ links.canonical_url }}",
+                    "{{ receipt_url }}",
+                    "mailto:",
+                )
             ), (
                 template.name,
                 attribute,

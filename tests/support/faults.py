@@ -56,7 +56,7 @@ TRANSACTIONS = {
     "CREATE SEQUENCE": "migrate",
     "migrations": "migrate",
     "FROM logs": "load",
-    "TABLE visitors_to_derive": "derive",
+    "TABLE units_in_slice": "derive",
 }
 """The purpose of a transaction, by text in one of its statements."""
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import typer
@@ -102,6 +103,9 @@ AVOWAL = CommandGroup(
 )
 
 
+OUTPUT_FILES = ("cli/output.py", "cli/text_table.py")
+"""The files of ours that write to standard output."""
+
 DATABASE_MODULES = frozenset({"sqlite3", "duckdb", "_duckdb"})
 """Modules whose exceptions mean that a file is damaged. Their text may quote stored data, so it is not shown."""
 
@@ -153,7 +157,8 @@ def execute(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:  # its text names the file and quotes no content
-        if explained := explain(error, _find_data_folder(arguments)):
+        path = Path("standard output") if _is_about_output(error) else _find_data_folder(arguments)
+        if explained := explain(error, path):
             raise explained from error
         name = f"`{error.filename}`" if error.filename else "a file"
         raise RefusedError(
@@ -180,6 +185,12 @@ def _flush_output() -> None:
         raise
     except OSError as error:
         raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _is_about_output(error: OSError) -> bool:
+    """Return whether an error that names no file came from writing to standard output."""
+    frames = extract_tb(error.__traceback__)
+    return error.filename is None and any(frame.filename.endswith(OUTPUT_FILES) for frame in frames)
 
 
 def _find_data_folder(arguments: list[str]) -> Path:

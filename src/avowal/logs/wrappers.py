@@ -105,7 +105,7 @@ def _unwrap(texts: pl.Series) -> pl.Series:
 def find_message(text: str) -> str | None:
     r"""Return the line that a JSON object holds under one of the usual keys, or None if it holds none.
 
-    >>> find_message('{"stream":"stdout","log":"192.0.2.1 - - [02/Jan/2026:12:00:05 +0000] …\\\\n"}')
+    >>> find_message('{"stream":"stdout","log":"192.0.2.1 - - [02/Jan/2026:12:00:05 +0000] …\\n"}')
     '192.0.2.1 - - [02/Jan/2026:12:00:05 +0000] …'
     """
     try:
