@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from avowal.app.session import TRIAL_MESSAGE
 from support.site import CHROME, FIREFOX, GOOGLEBOT, NOON, Site, line, read_store
 
 LINES = [line(minute, f"/page/{minute}", address=f"192.0.2.{minute % 5}") for minute in range(40)]
@@ -106,7 +107,7 @@ def test_the_table_shows_the_same_numbers(site: Site) -> None:
     assert "1 unparsable: malformed" in result.out
     assert result.err.startswith("no avowal.toml here or above: using the default terms")
     assert site.avowal("init", ".").status == 0
-    assert site.avowal("import", site.log("access.log", TEXT, "rubbish\n")).err == ""
+    assert site.avowal("import", site.log("access.log", TEXT, "rubbish\n")).err == f"{TRIAL_MESSAGE}\n"
 
 
 def test_the_same_file_again_adds_nothing(site: Site) -> None:

@@ -16,7 +16,8 @@ from avowal.app.owner_requests import (
     ReadFeedBatch,
 )
 from avowal.app.visitor_requests import ReadVisitorPage
-from avowal.change.draft import find_terms_path
+from avowal.change.draft import find_terms_path, load_draft
+from avowal.change.draft_check import find_placeholders
 from avowal.clock import utc_now
 from avowal.collect.admission import AdmissionRules
 from avowal.collect.visitor_key import SALTS_FILE_NAME, SaltFile
@@ -29,7 +30,7 @@ from avowal.ingest.pipeline_factory import PipelineFactory
 from avowal.keep.enforcement import PolicyEnforcer, find_version_in_force
 from avowal.keep.visitor_lookup import VisitorSelector, parse_visitor_selector
 from avowal.key_files import COOKIE_KEY_FILE, FEED_KEY_FILE, read_or_create_secret
-from avowal.policy.terms import compile_terms, load_terms
+from avowal.policy.terms import compile_terms
 from avowal.register.register import Register, Version
 from avowal.store.interface import ResultTable, Store
 from avowal.use.report_request import parse_time
@@ -48,6 +49,12 @@ NO_VERSION_MESSAGE = (
     "`avowal policy adopt`; the server goes on by itself"
 )
 """Printed when a server starts before the terms are adopted."""
+
+TRIAL_MESSAGE = (
+    "the terms in force still have placeholders: this is a trial. For a site, begin in a new folder: edit the policy, "
+    "then `avowal policy check` and `avowal policy adopt`, and only then import"
+)
+"""Printed when a log is imported under the terms that `avowal init` wrote, which the import has put into force."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +186,12 @@ def describe_terms_in_use(session: Session) -> list[str]:
         return [NO_VERSION_MESSAGE]
     last = versions[-1]
     try:
-        compiled = compile_terms(load_terms(find_terms_path(session.folder)))
+        draft = load_draft(find_terms_path(session.folder))
+        compiled = compile_terms(draft.terms)
     except TermsError as error:
         return [f"the terms in the folder are not valid, and version {last.number} applies: {error.message}"]
     if compiled.identity == last.identity:
-        return []
+        return [TRIAL_MESSAGE] if any(find_placeholders(draft)) else []
     sentence = (
         f"the terms in the folder ({compiled.identity[:8]}…) are a draft: version {last.number} "
         f"({last.identity[:8]}…) applies until `avowal policy publish`"

@@ -29,6 +29,7 @@ def init(
     for path in created:
         console.print(f"created {path}", markup=False)
     console.print(
-        f"\nRead and edit them, then run: cd {folder} && avowal import /var/log/nginx/access.log*",
+        f"\nRead and edit them, then run: cd {folder} && avowal policy check && avowal policy adopt\n"
+        "and after that: avowal import /var/log/nginx/access.log*, or avowal serve",
         markup=False,
     )
