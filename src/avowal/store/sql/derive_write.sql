@@ -1,6 +1,7 @@
 -- Write what differs from the views and visits that exist, `derived_views` and `derived_visits` being what they are to be:
 -- so a load writes as much as changes, however long the visitor's day is.
--- A view of a script alone goes where it is found to be that of a request. No other view is removed here.
+-- A view of a script alone goes where it is found to be that of a request. No other view is removed here, and nothing
+-- that is too old for its governing number, as after a withdrawal: retention removes that, and counts it (K5).
 CREATE OR REPLACE TEMP TABLE changed_views AS
 SELECT existing_views.row_id, derived_views.*
 FROM derived_views JOIN existing_views
@@ -19,7 +20,7 @@ WHERE coalesce(request_number * 2, script_view_number * 2 + 1) NOT IN (
 
 UPDATE views SET
     view_time = changed.view_time, view_duration_ms = changed.view_duration_ms, visitor_id = changed.visitor_id,
-    visit_time = changed.visit_time, host = changed.host, page_path = changed.page_path, referrer = changed.referrer,
+    visit_time = coalesce(changed.visit_time, views.visit_time), host = changed.host, page_path = changed.page_path, referrer = changed.referrer,
     view_source = changed.view_source, script_view_number = changed.script_view_number, version = changed.version,
     governing = changed.governing
 FROM (
@@ -33,7 +34,8 @@ SELECT existing_visits.row_id, derived_visits.*
 FROM derived_visits JOIN existing_visits USING (visitor_id, visit_time);
 
 DELETE FROM visits WHERE rowid IN (
-    SELECT row_id FROM existing_visits WHERE row_id NOT IN (SELECT row_id FROM changed_visits));
+    SELECT row_id FROM existing_visits
+    WHERE row_id NOT IN (SELECT row_id FROM changed_visits) AND visit_time >= $visit_time_since[governing]);
 
 INSERT INTO visits BY NAME
 SELECT * FROM derived_visits
