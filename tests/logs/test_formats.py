@@ -182,6 +182,7 @@ EXAMPLES: list[tuple[str, str, dict[str, Any]]] = [
         f'{COMBINED} 7 "web@docker" "http://10.0.0.2:80" 15ms',
         REFERRED | {"response_time_us": 15_000},
     ),
+    ("traefik", f'{CLF} "-" "-" 7 "web@docker" "-" 9ms', REQUEST | {"response_time_us": 9_000}),
     ("traefik", f'{COMBINED} 7 "-" "-" 0ms', REFERRED | {"response_time_us": 0}),
     ("traefik-json", TRAEFIK_JSON, REFERRED | HOST | PRECISE | {"response_time_us": 1500}),
     ("caddy-json", CADDY, REFERRED | HOST | MILLI | {"response_time_us": 1500}),

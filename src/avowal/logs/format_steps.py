@@ -94,7 +94,7 @@ def create_clf_patterns() -> tuple[ParseStep, ...]:
 def create_traefik_steps() -> tuple[ParseStep, ...]:
     """Return the steps of Traefik's text, also for damaged lines."""
     after_time = f'"<request>" <status> <bytes>{USER_AGENT} <> "<>" "<>" <milliseconds>ms'
-    return _create_alternatives(after_time, ""), DamagedLineStep("traefik")
+    return UnloggedHeadersStep(_create_alternatives(after_time, "")), DamagedLineStep("traefik")
 
 
 def create_ingress_steps() -> tuple[ParseStep, ...]:
@@ -120,3 +120,16 @@ class GetStep:
         """Parse lines, with GET as their method."""
         texts, remaining = self.step.parse(lines)
         return texts.with_columns(method=pl.lit("GET")), remaining
+
+
+@dataclass(frozen=True)
+class UnloggedHeadersStep:
+    """Parses lines of a server that logs no headers by default, and then writes `-` for each."""
+
+    step: ParseStep
+
+    def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Parse lines. Where referrer and user agent are both `-`, nobody can tell whether one was sent."""
+        texts, remaining = self.step.parse(lines)
+        is_logged = (pl.col("referrer") != "-") | (pl.col("user_agent") != "-")
+        return texts.with_columns(user_agent=pl.when(is_logged).then("user_agent")), remaining
