@@ -94,7 +94,8 @@ def create_clf_patterns() -> tuple[ParseStep, ...]:
 def create_traefik_steps() -> tuple[ParseStep, ...]:
     """Return the steps of Traefik's text, also for damaged lines."""
     after_time = f'"<request>" <status> <bytes>{USER_AGENT} <> "<>" "<>" <milliseconds>ms'
-    return UnloggedHeadersStep(_create_alternatives(after_time, "")), DamagedLineStep("traefik")
+    whole, damaged = _create_alternatives(after_time, ""), DamagedLineStep("traefik")
+    return UnloggedHeadersStep(whole), UnloggedHeadersStep(damaged)
 
 
 def create_ingress_steps() -> tuple[ParseStep, ...]:
