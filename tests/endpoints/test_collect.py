@@ -247,6 +247,7 @@ def test_readiness_and_metrics_are_served(server: RunningServer) -> None:
     assert server.request("GET", "/readyz").json() == {
         "ready": True,
         "checks": {"journal": "ok", "background": "ok", "probes": "ok"},
+        "warnings": [],
     }
     response = server.request("GET", "/metrics", headers={"X-Forwarded-For": "127.0.0.1"})
     assert b'avowal_events_total{outcome="accepted"}' in response.body

@@ -176,7 +176,7 @@ def test_reports_show_details_of_people_only(server: RunningServer) -> None:
         ({"cumulative_layout_shift": -1}, "$.details.cumulative_layout_shift"),
         ({"largest_contentful_paint_ms": 1.5}, "$.details.largest_contentful_paint_ms"),
         ({"script_errors": 1e12}, "$.details.script_errors"),
-        ({"download": "x" * 5_000}, "$.details.download"),
+        ({"download": 5}, "$.details.download"),
         (["event"], "$.details"),
     ],
 )

@@ -160,7 +160,6 @@ DONE_BY_OWNER = (
     "records insert",
     "account insert",
     "load commit",
-    "views delete",
     "views insert",
     "visits insert",
     "derive commit",

@@ -201,6 +201,7 @@ VALUE = st.lists(PIECE, max_size=5).map("".join)
 )
 @example([FIRST, "-", "-"], 'GET /x\\" 200 5 \\"y HTTP/1.1', " 404 7", "-", "a", "", "combined")
 @example(["2001:db8::1", "-", "-", "-"], "GET /a HTTP/1.1", " 200 5", "-", "a", "", "combined")
+@example([FIRST, "a.example.org:80", "-"], "GET /a HTTP/1.1", " 200 5", "", "", "", "common")
 @example([f"{FIRST}:80", "-", "frank", "b"], "GET /a HTTP/1.1", " 200 5", "-", "a", "", "combined")
 @example(["a.example.org", FIRST, "-"], "GET /a HTTP/1.1", " 200 5", "-", "a", "", "combined")
 def test_the_tolerant_parser_never_contradicts_the_strict_one(

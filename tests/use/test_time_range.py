@@ -64,8 +64,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckDBStore]:
     opened = DuckDBStore(Path(tmp_path_factory.mktemp("store")), "256MB")
     with opened._write() as cursor:  # there is no other way to write views
         cursor.execute(
-            "INSERT INTO views (view_time, page_path, host, version, governing) "
-            "SELECT $last - to_hours(range::INTEGER), '/' || range % 7, 'a', 1, 1 FROM range(240)",
+            "INSERT INTO views (view_time, page_path, host, view_source, version, governing) "
+            "SELECT $last - to_hours(range::INTEGER), '/' || range % 7, 'a', 'log', 1, 1 FROM range(240)",
             {"last": utc_now().replace(minute=0, second=0, microsecond=0)},
         )
     yield opened

@@ -42,6 +42,9 @@ _OTHER_RECORD = re.compile(rf"HTTP/[0-9]|\[[0-9]|(?<![/0-9.]){IPV4_REGEX}")
 """Text that every record contains, and hardly any user agent. A user agent with it may include another record."""
 
 _ADDRESS = re.compile(rf"{IPV4_REGEX}|[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}}")
+SECOND_SERVER_WORDS = 3
+"""How many words stand before the time in lines of lighttpd and OVH, whose second is the server's name."""
+
 _SERVER = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?")
 _CUT_RECORD = re.compile(
     rf'{_TIME.pattern} "{request_line.METHOD_REGEX} \S+ HT?T?P?'
@@ -108,7 +111,7 @@ class DamagedLineStep:
             if must_be_complete and values["bytes"] is None:
                 return None
             if values.get("referrer") == agent == "":
-                values["user_agent"] = None  # as in `LinePattern.parse`
+                values["user_agent"] = None  # as in `forget_unlogged_agents`
             if '"' in agent.replace('\\"', "") and _OTHER_RECORD.search(agent):
                 values["user_agent"] = None
             return values
@@ -126,7 +129,8 @@ def _parse_line_start(head: str) -> FieldTexts | None:
     if not head.endswith(" ") or set('"[]') & set(head) or len(_ADDRESS.findall(head)) != 1:
         return None
     if canonicalise_address(words[0]):
-        return {"address": words[0]}
+        has_server = len(words) == SECOND_SERVER_WORDS and "." in words[1] and _SERVER.fullmatch(words[1])
+        return {"address": words[0], "server": words[1]} if has_server else {"address": words[0]}
     if len(words) not in {1, 3} and canonicalise_address(words[1]) and _SERVER.fullmatch(words[0]):
         return {"server": words[0], "address": words[1]}
     return None

@@ -168,15 +168,20 @@ class LinePattern:
             parsed.append(groups.with_columns(lines["line"]).filter(is_match))
             lines = lines.filter(~is_match)
         texts = pl.concat(parsed, how="diagonal")
-        if {"referrer", "user_agent"} <= set(texts.columns):
-            # HAProxy's `option httplog clf` writes `"" ""`, whatever was sent: neither was logged
-            is_logged = (pl.col("referrer") != "") | (pl.col("user_agent") != "")
-            texts = texts.with_columns(user_agent=pl.when(is_logged).then("user_agent"))
+        texts = forget_unlogged_agents(texts)
         if self.time_format:
             texts = texts.with_columns(parse_utc(pl.col("time"), self.time_format).dt.strftime("%FT%T%.6f"))
             texts = texts.rename({"time": "time_iso"})
         reason = pl.coalesce("reason", pl.when(is_merged).then(pl.lit(DropReason.MERGED.value)))
         return texts, lines.with_columns(reason=reason)
+
+
+def forget_unlogged_agents(texts: pl.DataFrame) -> pl.DataFrame:
+    """Set user agents to null that were not logged: HAProxy's `option httplog clf` writes `"" ""` on every line."""
+    if not {"referrer", "user_agent"} <= set(texts.columns):
+        return texts
+    is_logged = (pl.col("referrer") != "") | (pl.col("user_agent") != "")
+    return texts.with_columns(user_agent=pl.when(is_logged).then("user_agent"))
 
 
 @dataclass(frozen=True)

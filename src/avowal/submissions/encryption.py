@@ -129,7 +129,8 @@ class SubmissionCipher:
 def _parse_keys(path: Path, _: tuple[int, ...]) -> list[AESGCM]:
     """Return the keys of a file, the newest first; they are cached by the file's status."""
     try:
-        return [AESGCM(_derive_key(line)) for line in path.read_text(encoding="ascii").split()]
+        lines = path.read_text(encoding="ascii").split() or [""]
+        return [AESGCM(_derive_key(line)) for line in lines]
     except ValueError:  # not chained: its message may contain a part of a key
         raise StoreError(
             f"`{path}` does not contain keys", "restore it from its backup", code="key-damaged"
