@@ -139,6 +139,15 @@ def test_what_was_erased_since_is_erased_again(complete: Site) -> None:
     assert reference not in lists
 
 
+def test_a_damaged_list_of_erasures_stops_the_next_one(complete: Site) -> None:
+    """Nothing is erased while the list is damaged, whatever is in it, and `verify` names it."""
+    reference = run(complete, "submission", "list", "--json").json()["submissions"][0]["reference"]
+    with (complete.folder / "keys" / "erased.list").open("ab") as file:
+        file.write("é\n".encode())
+    assert complete.avowal("submission", "erase", reference).code == "key-damaged"
+    assert "erased.list" in complete.avowal("verify").out
+
+
 def test_what_expired_since_is_deleted_before_anything_is_answered(complete: Site) -> None:
     """A backup that is restored months later holds nothing past its retention period, and verifies."""
     move_away(complete)
@@ -165,6 +174,12 @@ def append_to(path: Path) -> None:
         (
             lambda copy: (copy / MANIFEST_FILE).write_text(
                 (copy / MANIFEST_FILE).read_text().replace('"made_at": "20', '"made_at": "21')
+            ),
+            "backup-damaged",
+        ),
+        (
+            lambda copy: (copy / MANIFEST_FILE).write_text(
+                (copy / MANIFEST_FILE).read_text().replace('"code": "', '"code": "é')
             ),
             "backup-damaged",
         ),

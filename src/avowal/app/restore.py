@@ -271,7 +271,7 @@ def _check_backup(register: Register, backup: Backup) -> int:
     """Check that a backup is as Avowal wrote it; returns the number of the seal of its register."""
     if manifest := backup.manifest:
         code = register.sealer.authenticate(manifest.encode_statement()).hex()
-        if not compare_digest(code, manifest.code):
+        if not compare_digest(code.encode(), manifest.code.encode()):
             raise backup_damaged_error(f"`{MANIFEST_FILE}`")
         if name := find_damaged_file(backup.data.parent, manifest):
             raise backup_damaged_error(f"`{name}`")

@@ -6,7 +6,6 @@ finds those of the list. A line is removed after LISTED_DAYS.
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from hmac import compare_digest
@@ -69,8 +68,7 @@ class ErasedList:
     @property
     def is_valid(self) -> bool:
         """Whether the list is as Avowal wrote it."""
-        content, code = _split(self._path.read_bytes())
-        return compare_digest(code, self._authenticate(content))
+        return self._is_authentic(*self._read())
 
     def _read_sequence(self) -> int:
         with self._database.read() as connection:
@@ -78,22 +76,26 @@ class ErasedList:
 
     def _read_lines(self) -> list[str]:
         """Return the lines. Raises StoreError if the list was changed without Avowal, or is of another folder."""
-        with suppress(FileNotFoundError):
-            if self.is_valid:
-                return _split(self._path.read_bytes())[0].splitlines()
-            raise StoreError(
-                f"`{self._path}` is damaged, which says what was erased since a backup was made",
-                "restore it from its backup; or move it away, and a restore cannot repeat these erasures",
-                code="key-damaged",
-            )
-        return []
+        try:
+            content, code = self._read()
+        except FileNotFoundError:
+            return []
+        if self._is_authentic(content, code):
+            return content.splitlines()
+        raise StoreError(
+            f"`{self._path}` is damaged, which says what was erased since a backup was made",
+            "restore it from its backup; or move it away, and a restore cannot repeat these erasures",
+            code="key-damaged",
+        )
+
+    def _read(self) -> tuple[str, str]:
+        """Return the lines, and the code that authenticates them, which is the last line of the file."""
+        text = self._path.read_bytes().decode("ascii", "replace").removesuffix("\n")
+        head, separator, code = text.rpartition("\n")
+        return head + separator, code
+
+    def _is_authentic(self, content: str, code: str) -> bool:
+        return compare_digest(code.encode(), self._authenticate(content).encode())
 
     def _authenticate(self, content: str) -> str:
         return self._sealer.authenticate(f"erased list {content}".encode()).hex()
-
-
-def _split(data: bytes) -> tuple[str, str]:
-    """Return the lines of a list, and the code that authenticates them, which is its last line."""
-    text = data.decode("ascii", "replace").removesuffix("\n")
-    head, separator, code = text.rpartition("\n")
-    return head + separator, code

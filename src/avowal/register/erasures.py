@@ -132,10 +132,10 @@ class Erasures(Repository):
             rows = connection.execute(
                 SUBMISSIONS_SQL["select_chosen_references"], selector.parameters
             ).fetchall()
+            if not rows:
+                raise selector.not_found_error()
             self._erased_list.add(ErasedKind.SUBMISSION, [reference for (reference,) in rows])
             count = connection.erase(SUBMISSIONS_SQL["delete_chosen"], selector.parameters)
-            if not count:
-                raise selector.not_found_error()
             erasure_entry = ErasureDone(
                 commitment, requests=0, views=0, visits=0, consents=0, at=now, submissions=count
             )
