@@ -12,6 +12,8 @@ FUNCTION_LINES_LONGEST = 53
 FILE_LINES_LONGEST = 375
 """Lines of the longest file. This number only goes down too."""
 
+TEXT_SUFFIXES = frozenset({".py", ".md", ".sql", ".toml", ".html", ".js", ".css", ".po"})
+
 SLACK_LINES = 15
 """Lines by which a number above may exceed the true one."""
 
@@ -40,6 +42,17 @@ def test_functions_and_files_stay_short() -> None:
         assert longest - lengths[name] <= SLACK_LINES, (
             f"the longest is {name} now, of {lengths[name]} lines: write that"
         )
+
+
+def test_no_file_has_marks_of_a_merge() -> None:
+    """No source, test or document has the marks that Git leaves where two changes meet."""
+    roots = (SOURCES, TESTS, SOURCES.parent.parent / "docs")
+    paths = [path for root in roots for path in root.rglob("*") if path.suffix in TEXT_SUFFIXES]
+    marks = tuple(sign * 7 + " " for sign in "<>")
+    found = {
+        str(path) for path in paths for line in path.read_text("utf-8").splitlines() if line.startswith(marks)
+    }
+    assert not found
 
 
 def test_no_test_file_imports_another() -> None:
