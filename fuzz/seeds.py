@@ -67,7 +67,7 @@ WORDS: dict[str, list[str]] = {
     "receipt": [
         '"schema":',
         '"proof":',
-        '"visitor":',
+        '"visitors":',
         '"salt":',
         '"tlog_proof":',
         "{",

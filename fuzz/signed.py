@@ -10,7 +10,7 @@ from support.packages import NOW
 
 STATEMENT = {
     "schema": ERASURE_RECEIPT_SCHEMA,
-    "visitor": "0123456789abcdef",
+    "visitors": ["0123456789abcdef"],
     "erased": ErasureCounts(requests=3, views=2, visits=1, consents=0),
     "erased_at": NOW,
 }
