@@ -7,7 +7,6 @@ from contextlib import suppress
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 import typer
@@ -15,6 +14,7 @@ import typer.main
 from typer.core import TyperGroup, TyperOption
 
 import avowal
+from avowal.atomic_files import naming
 from avowal.cli.printable import escape_unprintable
 from avowal.errors import AvowalError, InvalidInputError, RefusedError, StoreError
 from avowal.storage_errors import explain
@@ -103,8 +103,8 @@ AVOWAL = CommandGroup(
 )
 
 
-OUTPUT_FILES = ("cli/output.py", "cli/text_table.py")
-"""The files of ours that write to standard output."""
+OUTPUT = Path("standard output")
+"""How errors name it."""
 
 DATABASE_MODULES = frozenset({"sqlite3", "duckdb", "_duckdb"})
 """Modules whose exceptions mean that a file is damaged. Their text may quote stored data, so it is not shown."""
@@ -132,11 +132,12 @@ def execute(arguments: list[str]) -> int:
 
     Raises AvowalError for every error that is not a fault in the program.
     """
+    _name_output()
     try:
         try:
             status = AVOWAL.main(arguments, prog_name="avowal", standalone_mode=False)
         finally:
-            _flush_output()
+            sys.stdout.flush()  # so that an error in writing the rest is reported
     except typer.TyperException as error:
         message = error.format_message()
         if message.startswith("Usage: "):  # no command was given, which Typer answers with the help
@@ -157,8 +158,7 @@ def execute(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:  # its text names the file and quotes no content
-        path = Path("standard output") if _is_about_output(error) else _find_data_folder(arguments)
-        if explained := explain(error, path):
+        if explained := explain(error, _find_data_folder(arguments)):
             raise explained from error
         name = f"`{error.filename}`" if error.filename else "a file"
         raise RefusedError(
@@ -177,20 +177,10 @@ def execute(arguments: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _flush_output() -> None:
-    """Write what standard output still holds, so that an error in writing it is reported."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "standard output") from error
-
-
-def _is_about_output(error: OSError) -> bool:
-    """Return whether an error that names no file came from writing to standard output."""
-    frames = extract_tb(error.__traceback__)
-    return error.filename is None and any(frame.filename.endswith(OUTPUT_FILES) for frame in frames)
+def _name_output() -> None:
+    """Let an error of writing to standard output name it, whoever writes."""
+    for method in ("write", "flush"):
+        setattr(sys.stdout, method, naming(OUTPUT)(getattr(sys.stdout, method)))
 
 
 def _find_data_folder(arguments: list[str]) -> Path:
