@@ -276,6 +276,20 @@ CREATE MACRO url_page(url) AS
 CREATE MACRO url_site(url) AS
     nullif(regexp_extract(url, '^([a-zA-Z][a-zA-Z0-9+.-]*://[^/?#@\\\s]+)(?:[/?#]|$)', 1), '');
 
+-- The site that a report of sources shows for a referrer, without scheme and port.
+CREATE MACRO referrer_site(referrer) AS
+    coalesce(nullif(lower(regexp_extract(referrer, '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]+)', 1)), ''), '(none)');
+
+-- Whether a value passes a filter of a report, which is NULL if it is not given. Patterns are globs, and a value as it is
+-- shown matches itself.
+CREATE MACRO value_passes(value, pattern) AS
+    pattern IS NULL OR coalesce(value, 'unknown') = pattern OR value GLOB pattern;
+
+-- The same for a referrer; its site, as the report of sources shows it, matches, too.
+CREATE MACRO referrer_passes(referrer, pattern, site_hosts) AS
+    pattern IS NULL OR referrer GLOB pattern OR referrer_site(referrer) = pattern
+    OR (pattern = '(this site)' AND list_contains(site_hosts, referrer_site(referrer)));
+
 -- How many visitors are behind the records that are counted; NULL if none is counted. Records without a key are of nobody.
 CREATE MACRO visitors_behind(visitor_id, is_counted) AS
     CASE WHEN count(*) FILTER (is_counted) > 0 THEN count(DISTINCT visitor_id) FILTER (is_counted) END;

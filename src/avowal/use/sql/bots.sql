@@ -10,16 +10,8 @@
 ),
 bot_script_views AS (
     SELECT bot, count(*) AS script_views, max(view_time) AS last_view_at
-    FROM script_views
-    WHERE bot IS NOT NULL AND view_time >= $since AND view_time < $until AND coalesce($status, $method) IS NULL
-        AND ($host IS NULL OR coalesce(host, 'unknown') = $host OR host GLOB $host)
-        AND ($page IS NULL OR coalesce(page_path, 'unknown') = $page OR page_path GLOB $page)
-        AND ($referrer IS NULL OR referrer GLOB $referrer
-             OR coalesce(nullif(lower(regexp_extract(referrer, '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]+)', 1)), ''), '(none)') = $referrer
-             OR ($referrer = '(this site)' AND list_contains($site_hosts, coalesce(nullif(lower(regexp_extract(referrer, '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]+)', 1)), ''), '(none)'))))
-        AND ($browser IS NULL OR coalesce(browser, 'unknown') = $browser OR browser GLOB $browser)
-        AND ($operating_system IS NULL OR coalesce(operating_system, 'unknown') = $operating_system OR operating_system GLOB $operating_system)
-        AND ($device IS NULL OR coalesce(device_kind, 'unknown') = $device OR device_kind GLOB $device)
+    FROM script_views_in_period
+    WHERE bot IS NOT NULL AND coalesce($status, $method) IS NULL
     GROUP BY bot
 )
 SELECT bot,

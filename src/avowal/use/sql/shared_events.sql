@@ -1,21 +1,4 @@
 -- Count the visitors behind each figure of `events.sql`, group by group; NULL where it counts no record of a visitor.
-, filtered_events AS (
-    SELECT * FROM events
-    WHERE event_time >= $since AND event_time < $until
-        AND ($host IS NULL OR host GLOB $host)
-        AND ($page IS NULL OR page_path GLOB $page)
-        AND (coalesce($referrer, $browser, $operating_system, $device) IS NULL
-             OR visitor_id IN (SELECT visitor_id FROM visits_in_period))
-),
-labelled_events AS (
-    SELECT 'download' AS event_kind, download_path AS target, * FROM filtered_events WHERE download_path IS NOT NULL
-    UNION ALL BY NAME
-    SELECT 'outbound-link' AS event_kind, outbound_link AS target, * FROM filtered_events WHERE outbound_link IS NOT NULL
-    UNION ALL BY NAME
-    SELECT 'upload' AS event_kind, page_path AS target, * FROM filtered_events WHERE upload_bytes IS NOT NULL
-    UNION ALL BY NAME
-    SELECT 'named-event' AS event_kind, event_name AS target, * FROM filtered_events WHERE event_name IS NOT NULL
-)
 SELECT event_kind, target, count(DISTINCT visitor_id) AS count, count(DISTINCT visitor_id) AS unique_visitors,
        visitors_behind(visitor_id, upload_bytes > 0) AS bytes
 FROM labelled_events

@@ -1,6 +1,6 @@
 -- Count the visitors behind each figure of `sources.sql`, group by group; NULL where it counts no record of a visitor.
 , sited AS (
-    SELECT *, coalesce(nullif(lower(regexp_extract(referrer, '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]+)', 1)), ''), '(none)') AS site
+    SELECT *, referrer_site(referrer) AS site
     FROM filtered_visits
 )
 SELECT CASE WHEN list_contains($site_hosts, site) THEN '(this site)' ELSE site END AS source,

@@ -1,5 +1,5 @@
 , sited AS (
-    SELECT *, coalesce(nullif(lower(regexp_extract(referrer, '^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#:]+)', 1)), ''), '(none)') AS site
+    SELECT *, referrer_site(referrer) AS site
     FROM filtered_visits
 )
 SELECT CASE WHEN list_contains($site_hosts, site) THEN '(this site)' ELSE site END AS source,
