@@ -81,3 +81,14 @@ def test_settings_with_an_internationalised_host(tmp_path: Path) -> None:
     site = Site(tmp_path).init(settings='[site]\nhost = "Bücher.example"\n')
     site.import_logs(site.log("a.log", line(start=DAY, referrer="https://xn--bcher-kva.example/")))
     assert site.report("sources")["tables"]["sources"][0]["source"] == "(this site)"
+
+
+@pytest.mark.parametrize("name", ["sources", "pages", "visits"])
+def test_internal_visits_of_a_site_without_a_configured_host(name: str, tmp_path: Path) -> None:
+    """Every report that is filtered by the source `Internal` knows the hosts that the log names."""
+    site = Site(tmp_path).init()
+    site.import_logs(
+        site.log("a.log", line(start=DAY, host="site.example", referrer="https://site.example/"))
+    )
+    tables = site.report(name, "--filter", "referrer=Internal")["tables"]
+    assert tables[name]

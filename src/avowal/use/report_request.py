@@ -64,7 +64,10 @@ def parse_filters(arguments: Iterable[str]) -> dict[str, str | None]:
     return filters
 
 
-SHOWN_SOURCES = {"Direct or unknown": "(none)", "Internal": "(this site)"}
+THIS_SITE = "(this site)"
+"""The source of visits that a page of the site itself referred to."""
+
+SHOWN_SOURCES = {"Direct or unknown": "(none)", "Internal": THIS_SITE}
 """The values that the report of sources shows for visits without a site of another."""
 
 

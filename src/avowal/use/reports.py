@@ -15,7 +15,7 @@ from avowal.errors import InvalidInputError
 from avowal.sql_files import read_sql
 from avowal.use.purpose_sql import count_rows
 from avowal.use.purpose_view import PurposeView, QueryFunction, ResultTable
-from avowal.use.report_request import ReportRequest
+from avowal.use.report_request import THIS_SITE, ReportRequest
 from avowal.use.shared_table import UNLIMITED_ROWS, hide_small_figures, read_shared_table, read_table
 from avowal.use.view_sources import FEW_PAIRS_NOTE, has_few_pairs
 
@@ -180,12 +180,11 @@ FILTER_CATEGORIES = {
 REQUEST_FILTERS = ("status", "method")
 """Filters on single requests, which do not apply to visits and views."""
 
-AI_AGENT_VALUES = {
-    "ai_names": [agent.name for agent in list_ai_agents()],
-    "ai_operators": [agent.operator for agent in list_ai_agents()],
-    "ai_purposes": [agent.purpose for agent in list_ai_agents()],
-}
-"""The agents of AI systems, as the report of bots needs them."""
+
+def _list_agent_values() -> dict[str, Sequence[str]]:
+    """Return the agents of AI systems, as the report of bots needs them."""
+    columns = zip(*list_ai_agents(), strict=True)
+    return dict(zip(("ai_names", "ai_operators", "ai_purposes"), map(list, columns), strict=True))
 
 
 class ReportCompleteness(msgspec.Struct, frozen=True):
@@ -254,9 +253,9 @@ def run_report(view_for_purpose: Callable[[str], PurposeView], request: ReportRe
         "until": request.until or LATEST_TIME,
         "timezone": request.timezone,
         "limit": request.limit,
-        "site_hosts": [*_find_site_hosts(report, view), *request.site_hosts],
+        "site_hosts": [*_find_site_hosts(report, request, view), *request.site_hosts],
         "group_visitors_min": group_visitors_min,
-        **AI_AGENT_VALUES,
+        **_list_agent_values(),
     }
     with view.open(*needs) as run_query:
         (counts,) = run_query(read_sql("use", "_scope") + read_sql("use", "_completeness"), values).to_dicts()
@@ -339,9 +338,10 @@ def _measure_completeness(
     return msgspec.convert(fields, ReportCompleteness, strict=False)
 
 
-def _find_site_hosts(report: Report, view: PurposeView) -> list[str]:
-    """Return the site's own host names, as far as the report's purpose may see them."""
-    if not any("$site_hosts" in read_sql("use", table) for table in report.tables):
+def _find_site_hosts(report: Report, request: ReportRequest, view: PurposeView) -> list[str]:
+    """Return the site's own host names, if the report needs them, as far as its purpose may see them."""
+    is_filter = request.filters.get("referrer") == THIS_SITE
+    if not (is_filter or any("$site_hosts" in read_sql("use", table) for table in report.tables)):
         return []
     with view.open() as run_query:
         return [row[0] for row in run_query(read_sql("use", "_site_hosts"), {}).rows]
