@@ -47,6 +47,7 @@ from avowal.register.restrictions import SubmissionSelector
 from avowal.register.seal import SEAL_FILE
 from avowal.sql_files import read_sql
 from avowal.store.duckdb_store import DuckDBStore
+from avowal.store.visitor_sql import list_visitors
 from avowal.submissions.encryption import SUBMISSION_KEYS_FILE
 from avowal.verify.verification import Finding
 from avowal.workspace.layout import LOCK_FILE, SOCKET_FILE
@@ -297,9 +298,7 @@ def _erase_again(session: Session, codes: set[str]) -> int:
         return 0
     store, register = _store_of(session), session.register
     listed = partial(_find_listed, register.erased_list, codes)
-    keys = {
-        f"{visitor_id:016x}" for (visitor_id,) in store.query(read_sql("store", "known_visitors"), {}).rows
-    }
+    keys = {f"{visitor_id:016x}" for (visitor_id,) in store.query(list_visitors(), {}).rows}
     visitors = listed(ErasedKind.VISITOR, keys | set(register.erasures.known_visitors()))
     for key in visitors:
         session.call(EraseVisitor(key))

@@ -22,6 +22,7 @@ from avowal.ledger.address_coverage import AddressCoverage, CoveredDay, DayOutco
 from avowal.policy.bounds import Bounds
 from avowal.sql_files import read_sql
 from avowal.store.interface import Store
+from avowal.store.visitor_sql import reach_outside
 
 PERIOD_DAYS_MAX = 3_660
 """The longest period in which an address is searched."""
@@ -332,7 +333,7 @@ class _AddressSearch:
             "starts": [day.starts for day in own],
             "ends": [day.ends for day in own],
         }
-        return bool(store.query(read_sql("store", "visitor_outside"), values).rows[0][0]) or not all(
+        return bool(store.query(reach_outside(), values).rows[0][0]) or not all(
             any(day.starts <= moment < day.ends for day in own) for moment in statements
         )
 

@@ -28,6 +28,9 @@ from avowal.store.sql_builder import (
     union_all,
 )
 
+_HOLDERS = (*RELATIONS, "visitor_governing")
+"""The tables that hold something of a visitor."""
+
 _IS_VISITORS = constant("visitor_id = $visitor_id")
 _CONDITIONS: dict[str, SqlFragment] = {
     "requests": constant(
@@ -45,11 +48,36 @@ _IS_NOT_ANOTHERS = constant(
 
 def hold_visitor() -> str:
     """Return the query that tells whether anything is stored of `$visitor_id`, also as a cookie's daily key."""
-    of_visitor = _for_each(
-        [*RELATIONS, "visitor_governing"], "EXISTS (FROM {relation} WHERE visitor_id = $visitor_id)"
-    )
+    of_visitor = _for_each(_HOLDERS, "EXISTS (FROM {relation} WHERE visitor_id = $visitor_id)")
     daily_key = constant("EXISTS (FROM script_views WHERE daily_key = $visitor_id)")
     return compose("SELECT {exists}", exists=any_of([*of_visitor, daily_key])).text
+
+
+def list_visitors() -> str:
+    """Return the query of every visitor of whom anything is stored, also as a cookie's daily key."""
+    keys = _for_each(_HOLDERS, "SELECT visitor_id FROM {relation} WHERE visitor_id IS NOT NULL")
+    daily_keys = constant("SELECT daily_key FROM script_views WHERE daily_key IS NOT NULL")
+    return compose("SELECT DISTINCT visitor_id FROM ({keys})", keys=union_all([*keys, daily_keys])).text
+
+
+def reach_outside() -> str:
+    """Return the query that tells whether `$visitor_id` has a record outside of days, or from another `$address`.
+
+    `$starts` and `$ends` are the limits of the days.
+    """
+    times = _for_each(
+        RELATIONS, "SELECT {time} AS record_time FROM {relation} WHERE visitor_id = $visitor_id"
+    )
+    addresses = _for_each(
+        SOURCE_RELATIONS, "EXISTS (FROM {relation} WHERE visitor_id = $visitor_id AND ip_address <> $address)"
+    )
+    outside = compose(
+        "EXISTS (FROM ({times}) WHERE NOT EXISTS ("
+        "FROM (SELECT unnest($starts) AS starts, unnest($ends) AS ends) AS days "
+        "WHERE record_time >= starts AND record_time < ends))",
+        times=union_all(times),
+    )
+    return compose("SELECT {exists}", exists=any_of([outside, *addresses])).text
 
 
 def summarize_visitor() -> str:
