@@ -86,7 +86,7 @@ CASES: dict[str, tuple[list[Any], list[int], str]] = {
     "one visitor": ([request(0, ANN), request(1, ANN)], [ANN], "covered"),
     "two visitors": ([request(0, ANN), request(600, BEN)], [], "several-visitors"),
     "a neighbour": ([request(0, ANN), request(1, BEN, "203.0.113.78")], [ANN], "covered"),
-    "another network": ([request(0, ANN), request(1, BEN, "203.0.114.0/24")], [ANN], "covered"),
+    "another network": ([request(0, ANN), request(1, BEN, "198.51.100.0/24")], [ANN], "covered"),
     "somebody whose address was cut": (
         [request(0, ANN), request(1, BEN, "203.0.113.0/24")],
         [],
