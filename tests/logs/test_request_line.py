@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from avowal.logs import request_line
 from avowal.logs.request_line import PLAIN_REQUEST_LINE_REGEX, RequestTarget
-from avowal.url_parts import normalise_path
+from avowal.url_parts import normalise_path, parse_host_name
 
 LINES = {
     "GET / HTTP/1.1": RequestTarget("GET", None, "/"),
@@ -85,7 +85,7 @@ def test_the_regex_for_plain_lines_matches_the_parser(line: str) -> None:
 )
 def test_a_host_has_no_port(text: str, host: str | None, server: str | None) -> None:
     """A host is in lower case and without port; a server name that is an address is ignored."""
-    assert request_line.parse_host_name(text) == host
+    assert parse_host_name(text) == host
     assert request_line.parse_server_name(text) == server
 
 

@@ -12,7 +12,7 @@ from avowal.collect.line_counts import LineCounts, describe_missing_field
 from avowal.errors import InvalidInputError
 from avowal.ingest.importer import LOG_KEY_FILE_NAME, LogImporter
 from avowal.ingest.log_import import FileImportReport, ProgressCallback
-from avowal.logs.request_line import parse_host_name
+from avowal.url_parts import parse_host_name
 from avowal.workspace.messages import CountRecords
 
 

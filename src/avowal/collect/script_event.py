@@ -21,6 +21,7 @@ from avowal.collect.event_details import EventDetails, shorten_url
 from avowal.collect.event_drop_reason import EventDropReason
 from avowal.collect.visitor_key import SaltFile, compute_daily_key, compute_visitor_day
 from avowal.logs import request_line
+from avowal.url_parts import parse_host_name
 
 EVENT_BODY_BYTES_MAX = 16 * 1024
 """The longest body of an event, in bytes."""
@@ -92,7 +93,7 @@ def parse_page_url(url: str) -> tuple[str, str | None, str | None]:
         parts = urlsplit(shorten_url(url))
     except ValueError:
         raise EventDropError(EventDropReason.NO_PAGE) from None
-    host = request_line.parse_host_name(parts.netloc.rpartition("@")[2])
+    host = parse_host_name(parts.netloc.rpartition("@")[2])
     if parts.scheme not in {"http", "https"} or host is None:
         raise EventDropError(EventDropReason.NO_PAGE)
     return host, request_line.sanitise_path(parts.path or "/"), request_line.sanitise_query(parts.query)

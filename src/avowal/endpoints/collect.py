@@ -34,8 +34,8 @@ from avowal.http.problem import ProblemCode, problem_response
 from avowal.http.rate_limit import RateLimit, find_network
 from avowal.http.redirect import redirect
 from avowal.http.sender import SAME_ORIGIN, RequestSender, read_sender
-from avowal.logs.request_line import parse_host_name
 from avowal.strict import JSON_ERRORS
+from avowal.url_parts import parse_host_name
 
 PIXEL_GIF = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"

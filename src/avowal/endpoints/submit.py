@@ -32,13 +32,13 @@ from avowal.http.problem import ProblemCode, is_from_person, problem_page, probl
 from avowal.http.rate_limit import RateLimit, find_network
 from avowal.http.sender import RequestSender, read_sender
 from avowal.keep.enforcement import build_admission_rules, effective_versions
-from avowal.logs.request_line import parse_host_name
 from avowal.policy.form import Form
 from avowal.policy.page import render_template
 from avowal.register.register import Register, Version
 from avowal.submissions.encryption import IncomingFile
 from avowal.submissions.form_upload import FormUpload, RejectionCode, SubmissionRejected
 from avowal.submissions.submission import Submission, new_reference
+from avowal.url_parts import parse_host_name
 
 MAX_FORM_FIELDS = 1_000
 STATUS_BY_CODE = {

@@ -13,7 +13,7 @@ from avowal.logs import request_line
 from avowal.logs.distinct_values import map_distinct_texts
 from avowal.logs.ip_address import canonicalise_address, normalise_addresses
 from avowal.logs.session_id import remove_from_columns
-from avowal.url_parts import ABNORMAL_PATH_REGEX, normalise_path
+from avowal.url_parts import ABNORMAL_PATH_REGEX, normalise_path, parse_host_name
 
 _COLUMNS: dict[str, DataType | DataTypeClass] = {
     "line": pl.UInt32,
@@ -168,7 +168,7 @@ def parse_haproxy_captures(text: str) -> tuple[str | None, str | None, str | Non
     agent = next(filter(_USER_AGENT.match, headers), None)
     referrer = next((header for header in headers if header.startswith(("http://", "https://"))), None)
     host = next(filter(_HOST.fullmatch, headers), None)
-    return request_line.parse_host_name(host or ""), referrer, agent
+    return parse_host_name(host or ""), referrer, agent
 
 
 _FORWARDED_FOR = re.compile(r'(?i)(?:^|[;,\s])for="?([^";,\s]+)')
@@ -284,7 +284,7 @@ LOG_FIELDS: dict[str, LogField] = {
     "server": LogField(
         r"[A-Za-z0-9.:\[\]_-]+", ("host",), convert_text=lambda text: [request_line.parse_server_name(text)]
     ),
-    "host": LogField(r'[^ \t"/]+', ("host",), convert_text=lambda text: [request_line.parse_host_name(text)]),
+    "host": LogField(r'[^ \t"/]+', ("host",), convert_text=lambda text: [parse_host_name(text)]),
     "dotted": LogField(r'[^ \t".]*\.[^ \t"]*', ("host",), convert_text=parse_second_word),
     "status": LogField("(?:[1-9][0-9]{2}|-1?|0(?:[0-9]{2})?)", ("status",), _parse_status),
     "bytes": LogField(r"(?:\+?[0-9]+|-)", ("bytes",), _parse_count),

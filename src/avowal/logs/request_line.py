@@ -10,8 +10,6 @@ from typing import NamedTuple
 from avowal.logs.session_id import remove_from_path, remove_from_query, remove_from_url
 from avowal.url_parts import encode_bytes, normalise_path, parse_host_name
 
-__all__ = ["parse_host_name"]
-
 METHOD_REGEX = "[A-Za-z][A-Za-z_-]{0,31}"
 PROTOCOL_REGEX = r"HTTP/[0-9](?:\.[0-9])?"
 _PATH = r"[!$-:<->@-\[\]-~]"  # ASCII without encoded characters and without `?`, `#` and `;`

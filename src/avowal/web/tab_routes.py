@@ -24,7 +24,7 @@ from avowal.http.headers import PAGE_SCRIPT_HEADERS
 from avowal.http.language_choice import find_requested_languages
 from avowal.http.problem import ProblemCode
 from avowal.http.sender import read_sender
-from avowal.logs.request_line import parse_host_name
+from avowal.url_parts import parse_host_name
 from avowal.web.visitor_page import render_tab_page
 from avowal.web.visitor_routes import (
     ATTACHMENT_HEADERS,
