@@ -6,7 +6,7 @@ is only a word inside a browser's user agent, such as the name of a phone, makes
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -150,15 +150,6 @@ def is_bot(text: str, *, is_listed: bool, is_suspect: bool, is_spider: bool, bro
     return browser is None and not _DEVICE_WITHOUT_BROWSER.search(text)
 
 
-_compiled_names: list[tuple[re.Pattern[str], str]] = []
-
-
-def _compile_names(names_by_pattern: Mapping[str, str]) -> list[tuple[re.Pattern[str], str]]:
-    if not _compiled_names:
-        _compiled_names.extend((re.compile(pattern), name) for pattern, name in names_by_pattern.items())
-    return _compiled_names
-
-
 @cache
 def _own_names_regex() -> re.Pattern[str]:
     names = [agent.name for agent in list_ai_agents()] + sorted(list_programs())
@@ -171,10 +162,10 @@ def _names_by_case() -> dict[str, str]:
     return {name.lower(): name for name in (*list_programs(), *(agent.name for agent in list_ai_agents()))}
 
 
-def name_bot(text: str, family: str | None, names_by_pattern: Mapping[str, str]) -> str:
+def name_bot(text: str, family: str | None, names: Sequence[tuple[re.Pattern[str], str]]) -> str:
     """Return the name of a bot: one of the lists, never what it calls itself.
 
-    `family` is the known name that ua-parser has for it, and `names_by_pattern` the names of the patterns of the list.
+    `family` is the known name that ua-parser has for it, and `names` are the patterns of the list with their names.
     """
     matches = [_names_by_case()[match.lower()] for match in _own_names_regex().findall(text)]
     ai_names = {agent.name for agent in list_ai_agents()}
@@ -184,7 +175,7 @@ def name_bot(text: str, family: str | None, names_by_pattern: Mapping[str, str])
         return matches[0]
     if family and "/" not in family and re.search("(?i)bot|spider|crawler|fetch", family):
         return family
-    if name := next((name for regex, name in _compile_names(names_by_pattern) if regex.search(text)), None):
+    if name := next((name for regex, name in names if regex.search(text)), None):
         return name
     if matches:
         return matches[0]

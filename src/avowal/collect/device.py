@@ -67,6 +67,11 @@ def _load_known_names() -> KnownNames:
     return msgspec.json.decode(data, type=KnownNames)
 
 
+@cache
+def _list_bot_names() -> list[tuple[re.Pattern[str], str]]:
+    return [(re.compile(pattern), name) for pattern, name in _load_known_names().bots.items()]
+
+
 @dataclass
 class DeviceParser:
     """Parses each distinct user agent once and caches the result, in memory only. Safe to use from several threads."""
@@ -122,7 +127,7 @@ def _parse_row(text: str, is_listed: bool, is_suspect: bool) -> tuple[str | None
     family = browser.family if browser and is_known_browser else None
     is_spider = device is not None and device.family == "Spider"
     if is_bot(text, is_listed=is_listed, is_suspect=is_suspect, is_spider=is_spider, browser=family):
-        return text, None, None, None, None, None, name_bot(text, family, names.bots)
+        return text, None, None, None, None, None, name_bot(text, family, _list_bot_names())
     is_known_system = system is not None and system.family in names.operating_systems
     return (
         text,
