@@ -132,9 +132,7 @@ class LogImporter:
                 parser.restore_state(position.parser_state)
             else:
                 parser, confidence = self._choose_parser(_read_sample(log))
-            pipeline = self.pipeline_factory.create_pipeline(
-                parser, self._find_host(parser, _read_sample(log))
-            )
+            pipeline = self.pipeline_factory.create_pipeline(parser, self._find_host(parser, log))
         except BaseException:
             log.close()
             raise
@@ -163,7 +161,7 @@ class LogImporter:
         with open_log(path) as log:
             return bool(self.log_catalogue.candidates(log))
 
-    def _find_host(self, parser: LogParser, sample: list[str]) -> str:
+    def _find_host(self, parser: LogParser, log: LogFile) -> str:
         """Return the host of the lines of a log that name none. Visitors' keys are made of it, so it has to be right.
 
         Raises InvalidInputError if there are such lines, and the site has several hosts.
@@ -173,7 +171,8 @@ class LogImporter:
         hosts = hosts or list(self.find_script_hosts())
         if self.host or not hosts[1:]:
             return self.host or "".join(hosts)
-        if deepcopy(parser).parse(pl.Series(sample, dtype=pl.String)).requests["host"].null_count():
+        sample = pl.Series(_read_sample(log), dtype=pl.String)
+        if deepcopy(parser).parse(sample).requests["host"].null_count():
             raise InvalidInputError(
                 f"lines of this log name no host, and the site has several: {', '.join(hosts)}",
                 "say whose log it is: `--host NAME`",
