@@ -5,24 +5,12 @@ from ipaddress import ip_address, ip_network
 from typing import ClassVar
 
 from avowal.app.owner import FolderOwner, OwnerRequest
+from avowal.disclose.contract_check import OWN_NETWORKS
 from avowal.sql_files import read_sql
 
 QUERY_SECONDS_MAX = 10.0
 
-PRIVATE_NETWORKS = [
-    ip_network(text)
-    for text in (
-        "10.0.0.0/8",
-        "172.16.0.0/12",
-        "192.168.0.0/16",
-        "100.64.0.0/10",
-        "169.254.0.0/16",
-        "127.0.0.0/8",
-        "fc00::/7",
-        "fe80::/10",
-        "::1/128",
-    )
-]
+PRIVATE_NETWORKS = (*OWN_NETWORKS, ip_network("100.64.0.0/10"))
 """Networks of machines that the internet cannot reach (RFC 6890), without those for documentation."""
 
 
