@@ -239,9 +239,9 @@ def _checks(settings: Settings) -> Iterator[tuple[str, Any, Callable[[Any], bool
     """Yield key, value, test and hint of each check; a list is checked value by value."""
     site, collect, serve, probe = settings.site, settings.collect, settings.serve, settings.probe
     hint = "use the name alone, as browsers send it: `www.example.org`"
-    for host in (site.host, *site.other_hosts):
-        key = "site.host" if host is site.host else "site.other_hosts"
-        yield key, host, _is_host, hint
+    yield "site.host", site.host, _is_host, hint
+    for host in site.other_hosts:
+        yield "site.other_hosts", host, _is_host, hint
     hint = "begin it with `/` or `*`; what follows a `#` is never sent"
     for path in collect.static_paths:
         yield "collect.static_paths", path, _is_path_glob, hint
