@@ -25,9 +25,10 @@ def parse_duration_text(text: str) -> float | None:
         return None
     total = 0.0
     for number, unit in _PARTS.findall(match[1]):
-        if unit not in _UNITS_US and unit.lower() not in _UNITS_US:
+        unit_us = _UNITS_US.get(unit.lower())
+        if unit_us is None:
             return None
-        total += float(number) * _UNITS_US.get(unit, _UNITS_US.get(unit.lower(), 0.0))
+        total += float(number) * unit_us
     return round(total, 6)
 
 

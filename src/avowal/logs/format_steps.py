@@ -7,7 +7,13 @@ from typing import Protocol
 import polars as pl
 
 from avowal.logs.damaged_lines import DamagedLineStep
-from avowal.logs.pattern import EXTRA_FIELD_REGEX, AlternativePatterns, LinePattern, mark_fields
+from avowal.logs.pattern import (
+    EXTRA_FIELD_REGEX,
+    AlternativePatterns,
+    LinePattern,
+    forget_unlogged_agents,
+    mark_fields,
+)
 
 EXTRA_FIELDS_MAX = 10
 """The most extra fields at the end of a line. If a whole record follows a cut one, there are more."""
@@ -132,5 +138,4 @@ class UnloggedHeadersStep:
     def parse(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Parse lines. Where referrer and user agent are both `-`, nobody can tell whether one was sent."""
         texts, remaining = self.step.parse(lines)
-        is_logged = (pl.col("referrer") != "-") | (pl.col("user_agent") != "-")
-        return texts.with_columns(user_agent=pl.when(is_logged).then("user_agent")), remaining
+        return forget_unlogged_agents(texts, "-"), remaining

@@ -36,7 +36,7 @@ from avowal.logs.json_lines import JsonLinesStep
 from avowal.logs.pasted_formats import parse_pasted_format
 from avowal.logs.pattern import FIELD_MARK, LinePattern, mark_fields
 from avowal.logs.w3c import CLOUDFRONT_FIELD, W3cHeader, W3cStep
-from avowal.logs.wrappers import WRAPPERS_MAX, remove_one_wrapper, unwrap_lines
+from avowal.logs.wrappers import BUNNY_START_REGEX, WRAPPERS_MAX, remove_one_wrapper, unwrap_lines
 
 NO_REQUEST_IN_JSON = "the log is JSON, but no object in it is a request"
 
@@ -78,10 +78,7 @@ class LogParser:
         """Parse a batch of lines (String) that follow those of the batch before. Raises nothing."""
         if not self.is_pasted:
             return self.parse_numbered(number_lines(clean_lines(lines)))
-        remaining = pl.DataFrame(
-            [clean_lines(lines), pl.Series("is_wrapped", [False]).new_from_index(0, len(lines))]
-        )
-        remaining = remaining.with_row_index("line").with_columns(reason=pl.lit(None, pl.String))
+        remaining = _number_texts(clean_lines(lines), pl.Series([False]).new_from_index(0, len(lines)))
         parsed = []
         for _ in range(WRAPPERS_MAX):
             texts, remaining = self.steps[0].parse(remaining)
@@ -166,7 +163,7 @@ def _reason_expression() -> pl.Expr:
 
 REQUEST_REGEX = (
     rf'HTTP/[0-9]|"[A-Z]+ |\[[0-9]{{1,2}}/[A-Z][a-z]{{2}}/[0-9]|^\{{|^{DATE_REGEX}[ \t]+{TIME_OF_DAY_REGEX}'
-    r"|^[A-Z-]+\|[0-9]{3}\|[0-9]{13}\|"
+    rf"|^{BUNNY_START_REGEX}"
 )
 """A regex that matches messages about a request, and no others."""
 
@@ -194,8 +191,11 @@ def clean_lines(lines: pl.Series) -> pl.Series:
 
 def number_lines(texts: pl.Series) -> pl.DataFrame:
     """Return a frame of the lines without what other programs wrote around them, and their numbers."""
-    unwrapped, is_wrapped = unwrap_lines(texts)
-    numbered = pl.DataFrame([unwrapped, is_wrapped.alias("is_wrapped")]).with_row_index("line")
+    return _number_texts(*unwrap_lines(texts))
+
+
+def _number_texts(texts: pl.Series, is_wrapped: pl.Series) -> pl.DataFrame:
+    numbered = pl.DataFrame([texts, is_wrapped.alias("is_wrapped")]).with_row_index("line")
     return numbered.with_columns(reason=pl.lit(None, pl.String))
 
 

@@ -16,6 +16,7 @@ from avowal.logs.fields import LOG_FIELDS
 from avowal.logs.ip_address import canonicalise_address
 from avowal.logs.json_keys import (
     COMMON_KEYS,
+    DURATION_KEYS,
     PLAIN_DURATION_KEYS,
     TARGET_FIELDS,
     FieldKeys,
@@ -97,7 +98,7 @@ FORMS: Mapping[str, Callable[[str], object]] = {
     "bytes": re.compile(r"\d+(?:\.0+)?", re.ASCII).fullmatch,
     "host": re.compile(r"[^\s/]+").fullmatch,
     **dict.fromkeys(
-        ("seconds", "milliseconds", "microseconds", "nanoseconds"),
+        DURATION_KEYS,
         re.compile(r"\d{1,8}(?:\.\d+)?(?:[eE]-?\d+)?|\d{1,12}", re.ASCII).fullmatch,
     ),
 }
@@ -197,7 +198,7 @@ class JsonLinesStep:
         agent = row.get("user_agent")
         if agent and " " not in agent and "%20" in agent:  # CloudFront encodes it
             row["user_agent"] = unquote(agent)
-        if not any(row.get(unit) for unit in ("seconds", "milliseconds", "microseconds", "nanoseconds")):
+        if not any(row.get(unit) for unit in DURATION_KEYS):
             row["microseconds"] = _find_duration(values, field_keys)
         return row
 
@@ -310,8 +311,13 @@ def _join_time(values: dict[str, Any], field_keys: dict[str, tuple[str, ...]]) -
 
 def _names_headers(values: dict[str, Any], field_keys: dict[str, tuple[str, ...]]) -> bool:
     """Return whether the object has the headers of the request, so that a missing one was not sent."""
+    return isinstance(values.get(f"{_find_scope(field_keys)}headers"), dict)
+
+
+def _find_scope(field_keys: dict[str, tuple[str, ...]]) -> str:
+    """Return the keys of the objects around the target of a request, each followed by a dot."""
     target = next((field_keys[field][0] for field in TARGET_FIELDS if field in field_keys), "")
-    return isinstance(values.get(f"{target.rpartition('.')[0]}.headers".lstrip(".")), dict)
+    return target[: target.rfind(".") + 1]
 
 
 def _is_other_message(values: dict[str, Any]) -> bool:
@@ -329,8 +335,7 @@ def _is_behind_envoy(values: dict[str, Any]) -> bool:
 
 def _find_duration(values: dict[str, Any], field_keys: dict[str, tuple[str, ...]]) -> str | None:
     """Return a duration in microseconds whose unit is in its text, or known of the server; else None."""
-    target = next((field_keys[field][0] for field in TARGET_FIELDS if field in field_keys), "")
-    scopes = {"", target[: target.rfind(".") + 1]}
+    scopes = {"", _find_scope(field_keys)}
     for key in (
         scope + key for scope in sorted(scopes, key=len, reverse=True) for key in PLAIN_DURATION_KEYS
     ):

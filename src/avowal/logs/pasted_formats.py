@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from avowal.errors import LogFormatError
 from avowal.logs.json_keys import FORWARDED_HEADERS, normalise_key
-from avowal.logs.pattern import FIELD_MARK, build_time_regex
+from avowal.logs.pattern import FIELD_MARK, build_time_regex, mark_field, mark_fields
 
 
 def parse_pasted_format(text: str) -> str:
@@ -86,7 +86,7 @@ def _apache_field(match: re.Match[str]) -> str:
     if letter == "%":
         return "%"
     if letter == "t" and not argument:
-        return f"[{FIELD_MARK}time{FIELD_MARK}]"
+        return mark_fields("[<time>]")
     if letter == "t":
         time_format = argument.removeprefix("begin:").removeprefix("end:")
         name = APACHE_TIME_FORMATS.get(time_format) or (
@@ -105,7 +105,7 @@ def _apache_field(match: re.Match[str]) -> str:
             f"unknown directive `{match[0]}` in the log format",
             f"known directives are %t, %T, %{{…}}i, %{{…}}o and {', '.join(APACHE_DIRECTIVES)}",
         )
-    return f"{FIELD_MARK}{name}{FIELD_MARK}"
+    return mark_field(name)
 
 
 NGINX_VARIABLES = {
@@ -157,18 +157,18 @@ def parse_nginx_format(text: str) -> str:
 def _nginx_field(match: re.Match[str]) -> str:
     variable = (match[1] or match[2]).lower()  # as nginx does
     if variable in NGINX_VARIABLES:
-        return f"{FIELD_MARK}{NGINX_VARIABLES[variable]}{FIELD_MARK}"
+        return mark_field(NGINX_VARIABLES[variable])
     if variable.startswith("http_") and (name := find_header_field(variable[5:])) != "any_text":
-        return f"{FIELD_MARK}{name}{FIELD_MARK}"
+        return mark_field(name)
     known = [*NGINX_VARIABLES, "http_referer", "http_user_agent", "http_x_forwarded_for", "http_x_real_ip"]
     if near := get_close_matches(variable, known, 1, MISSPELLING_SIMILARITY_MIN):
         raise LogFormatError(
             f"unknown variable `${variable}` in the log format", f"did you mean `${near[0]}`?"
         )
     if variable.startswith("remote_addr"):  # operators use such names for masked addresses
-        return f"{FIELD_MARK}address{FIELD_MARK}"
+        return mark_field("address")
     name = "any_text" if variable.startswith(("http_", "sent_http_", "cookie_", "arg_")) else ""
-    return f"{FIELD_MARK}{'value_list' if variable.startswith('upstream_') else name}{FIELD_MARK}"
+    return mark_field("value_list" if variable.startswith("upstream_") else name)
 
 
 HAPROXY_VARIABLES = {
@@ -202,11 +202,9 @@ def parse_haproxy_format(text: str) -> str:
         text = text[1:-1]
     marked = _HAPROXY_VARIABLE.sub(_haproxy_field, re.sub(r"\\(.)", r"\1", text))
     # captured headers are absent, with the blank after them, where nothing was captured
-    captures = f"{FIELD_MARK}captures{FIELD_MARK}"
-    marked = re.sub(rf"(?:{captures} |{FIELD_MARK}captured{FIELD_MARK} )+", captures, marked)
-    return _check_template(
-        marked.replace(f"{FIELD_MARK}captured{FIELD_MARK}", f"{FIELD_MARK}any_text{FIELD_MARK}")
-    )
+    captures, captured = mark_field("captures"), mark_field("captured")
+    marked = re.sub(f"(?:{captures} |{captured} )+", captures, marked)
+    return _check_template(marked.replace(captured, mark_field("any_text")))
 
 
 def _haproxy_field(match: re.Match[str]) -> str:
@@ -224,7 +222,7 @@ def _haproxy_field(match: re.Match[str]) -> str:
         return ""  # flags for all that follows
     else:
         name = {"hs": "captured"}.get(variable) or HAPROXY_VARIABLES.get(variable, "")
-    return f"{quote}{FIELD_MARK}{name}{FIELD_MARK}{quote}"
+    return f"{quote}{mark_field(name)}{quote}"
 
 
 ENVOY_OPERATORS = {
@@ -245,11 +243,9 @@ def parse_envoy_format(text: str) -> str:
     Raises LogFormatError if the format has no time or no request.
     """
     marked = _ENVOY_OPERATOR.sub(_envoy_field, re.sub(r"\\n", "", text.strip()))
-    method, target, protocol = (f"{FIELD_MARK}{name}{FIELD_MARK}" for name in ("method", "target", ""))
-    request = f'"{FIELD_MARK}request{FIELD_MARK}"'
-    return _check_template(
-        marked.replace(f'"{method} {target} {protocol}"', request).replace(f'"{method} {target}"', request)
-    )
+    for request in ('"<method> <target> <>"', '"<method> <target>"'):
+        marked = marked.replace(mark_fields(request), mark_fields('"<request>"'))
+    return _check_template(marked)
 
 
 def _envoy_field(match: re.Match[str]) -> str:
@@ -264,7 +260,7 @@ def _envoy_field(match: re.Match[str]) -> str:
         name = f"time={match[2]}"
     else:
         name = ENVOY_OPERATORS.get(operator, "any_text")
-    return f"{FIELD_MARK}{name}{FIELD_MARK}"
+    return mark_field(name)
 
 
 def _unescape_backslashes(text: str) -> str:

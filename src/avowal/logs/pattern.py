@@ -176,11 +176,14 @@ class LinePattern:
         return texts, lines.with_columns(reason=reason)
 
 
-def forget_unlogged_agents(texts: pl.DataFrame) -> pl.DataFrame:
-    """Set user agents to null that were not logged: HAProxy's `option httplog clf` writes `"" ""` on every line."""
+def forget_unlogged_agents(texts: pl.DataFrame, unlogged: str = "") -> pl.DataFrame:
+    """Set the user agent to null where it and the referrer are the text that servers write for headers they do not log.
+
+    HAProxy's `option httplog clf` writes `"" ""` on every line.
+    """
     if not {"referrer", "user_agent"} <= set(texts.columns):
         return texts
-    is_logged = (pl.col("referrer") != "") | (pl.col("user_agent") != "")
+    is_logged = (pl.col("referrer") != unlogged) | (pl.col("user_agent") != unlogged)
     return texts.with_columns(user_agent=pl.when(is_logged).then("user_agent"))
 
 
@@ -217,7 +220,12 @@ def mark_fields(text: str) -> str:
     >>> mark_fields('<address> [<time>] "<request>"').split(FIELD_MARK)
     ['', 'address', ' [', 'time', '] "', 'request', '"']
     """
-    return re.sub("<([^>]*)>", rf"{FIELD_MARK}\1{FIELD_MARK}", text)
+    return re.sub("<([^>]*)>", lambda match: mark_field(match[1]), text)
+
+
+def mark_field(name: str) -> str:
+    """Return the name of a field between two `FIELD_MARK`s."""
+    return f"{FIELD_MARK}{name}{FIELD_MARK}"
 
 
 def build_time_regex(time_format: str) -> str:

@@ -41,10 +41,13 @@ _PREFIXES = (
 PREFIX_REGEX = f"^(?:{'|'.join(f'(?:{prefix})' for prefix in _PREFIXES)})"
 """The text that other programs write before a line."""
 
+BUNNY_START_REGEX = r"[A-Z-]+\|[0-9]{3}\|[0-9]{13}\|"
+"""The cache status, status and time with which a line of Bunny CDN begins."""
+
 _CLF_TIME = r"\[[0-9]{1,2}/[A-Za-z]{3}/[0-9]{4}:"
 RECORD_REGEX = (
     rf'(?:\{{|#|(?:[^"\s]+ )?\[?{DATE_REGEX}[T \t]{TIME_OF_DAY_REGEX}|[^"]*{_CLF_TIME}|"[^"]*"[^"]*{_CLF_TIME}'
-    r"|[A-Z-]+\|[0-9]{3}\|[0-9]{13}\|)"
+    rf"|{BUNNY_START_REGEX})"
 )
 """The beginning of a line that is a record of its own: it has a time before its first quote, or is JSON."""
 
