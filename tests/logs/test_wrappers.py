@@ -54,10 +54,6 @@ PREFIXES = [
 ]
 
 
-def wrap_in_json(key: str, **others: object) -> str:
-    return msgspec.json.encode({**others, key: "LINE\n"}).decode().replace("LINE", "LINE")
-
-
 def docker(line: str) -> str:
     return msgspec.json.encode(
         {"log": f"{line}\n", "stream": "stdout", "time": "2026-01-02T12:00:06Z"}
