@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from avowal.policy.about import legal_basis_of
 from avowal.policy.bounds import Bounds
-from avowal.policy.labels import find_label, join_phrases
+from avowal.policy.labels import describe_transfer, find_label, join_phrases, name_country
 from avowal.policy.language import Language
 from avowal.policy.page_tables import PageTable
 from avowal.policy.references import RIGHTS
@@ -28,10 +28,7 @@ def _list_rows(terms: Terms, bounds: Bounds, language: Language) -> Iterator[tup
     for purpose in load_vocabulary(terms.vocabulary).purposes:
         if basis := legal_basis_of(bounds.duties, purpose):
             label = find_label("purpose", purpose, language)
-            yield (
-                say("Legal basis: {purpose}", purpose=label),
-                find_label("legal-basis", basis, language),
-            )
+            yield say("Legal basis: {purpose}", purpose=label), find_label("legal-basis", basis, language)
     rights = [find_label("right", name, language) for name in RIGHTS if bounds.duties.get(name)]
     yield say("Your rights"), " ".join(rights)
     if rights:
@@ -40,22 +37,7 @@ def _list_rows(terms: Terms, bounds: Bounds, language: Language) -> Iterator[tup
             say("Open your data page on this website, or write to {contact}.", contact=terms.contact),
         )
     yield say("Complaints"), about.complaints
-    countries = language.locale.territories
-    yield (
-        say("Where data is processed"),
-        join_phrases([str(countries.get(code, code)) for code in about.places], language),
-    )
-    yield (
-        say("Transfers to other countries"),
-        join_phrases(
-            [
-                say(
-                    "{country} (safeguard: {safeguard})",
-                    country=countries.get(transfer.country, transfer.country),
-                    safeguard=find_label("safeguard", transfer.safeguard, language),
-                )
-                for transfer in about.transfers
-            ],
-            language,
-        ),
-    )
+    places = [name_country(code, language) for code in about.places]
+    yield say("Where data is processed"), join_phrases(places, language)
+    transfers = [describe_transfer(transfer, language) for transfer in about.transfers]
+    yield say("Transfers to other countries"), join_phrases(transfers, language)

@@ -10,6 +10,7 @@ from importlib import resources
 
 from babel.lists import format_list
 
+from avowal.policy.about import Transfer
 from avowal.policy.language import Language
 
 _LABELS_FILE = resources.files("avowal.policy") / "labels.tsv"
@@ -26,6 +27,20 @@ def find_precision_label(category: str, precision: str, language: Language) -> s
     name = f"{category}.{precision}"
     label = find_label("precision", name, language)
     return find_label("category", category, language) if label == name else label
+
+
+def name_country(code: str, language: Language) -> str:
+    """Return the name of a country; the code itself if the language has no name for it."""
+    return str(language.locale.territories.get(code, code))
+
+
+def describe_transfer(transfer: Transfer, language: Language) -> str:
+    """Return the country of a transfer and its safeguard."""
+    return language.translate(
+        "{country} (safeguard: {safeguard})",
+        country=name_country(transfer.country, language),
+        safeguard=find_label("safeguard", transfer.safeguard, language),
+    )
 
 
 def join_labels(kind: str, words: Iterable[str], language: Language) -> str:

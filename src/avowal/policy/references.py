@@ -14,7 +14,14 @@ from avowal.errors import TermsError
 from avowal.policy.about import legal_basis_of
 from avowal.policy.bounds import OPERATOR, OWN_USE, CompiledTerms
 from avowal.policy.document import Document
-from avowal.policy.labels import find_label, join_labels, join_phrases, lower_first
+from avowal.policy.labels import (
+    describe_transfer,
+    find_label,
+    join_labels,
+    join_phrases,
+    lower_first,
+    name_country,
+)
 from avowal.policy.language import Language, find_language
 from avowal.policy.terms import CookieRule, Terms, compile_terms
 from avowal.policy.vocabulary import FULL_PRECISION, load_vocabulary
@@ -236,25 +243,13 @@ def _basis(source: _Source, word: str) -> ReferenceValue:
     return ReferenceValue([find_label("legal-basis", basis, source.language)] if basis else [])
 
 
-def _country(source: _Source, code: str) -> str:
-    return str(source.language.locale.territories.get(code, code))
-
-
 def _places(source: _Source, _: str) -> ReferenceValue:
-    return ReferenceValue([_country(source, code) for code in source.terms.about.places])
+    return ReferenceValue([name_country(code, source.language) for code in source.terms.about.places])
 
 
 def _transfers(source: _Source, _: str) -> ReferenceValue:
-    return ReferenceValue(
-        [
-            source.language.translate(
-                "{country} (safeguard: {safeguard})",
-                country=_country(source, transfer.country),
-                safeguard=find_label("safeguard", transfer.safeguard, source.language),
-            )
-            for transfer in source.terms.about.transfers
-        ]
-    )
+    transfers = source.terms.about.transfers
+    return ReferenceValue([describe_transfer(transfer, source.language) for transfer in transfers])
 
 
 def _rights(source: _Source, _: str) -> ReferenceValue:
