@@ -143,13 +143,22 @@ def format_age(age: Age, language: Language = ENGLISH) -> str:
     """
     if not age:
         return language.translate("forever") if age is None else language.translate("never")
-    if not age % UNIT_SECONDS["day"]:
-        return language.translate_count("{n} day", "{n} days", age // UNIT_SECONDS["day"])
-    if not age % UNIT_SECONDS["hour"]:
-        return language.translate_count("{n} hour", "{n} hours", age // UNIT_SECONDS["hour"])
-    if not age % UNIT_SECONDS["minute"]:
-        return language.translate_count("{n} minute", "{n} minutes", age // UNIT_SECONDS["minute"])
-    return language.translate_count("{n} second", "{n} seconds", age)
+    unit = next(unit for unit in ("day", "hour", "minute", "second") if not age % UNIT_SECONDS[unit])
+    return format_duration(age // UNIT_SECONDS[unit], unit, language)
+
+
+def format_duration(count: int, unit: str, language: Language) -> str:
+    """Return a number of a unit of `UNIT_SECONDS`, such as `3 months`."""
+    texts = {
+        "year": lambda: language.translate_count("{n} year", "{n} years", count),
+        "month": lambda: language.translate_count("{n} month", "{n} months", count),
+        "week": lambda: language.translate_count("{n} week", "{n} weeks", count),
+        "day": lambda: language.translate_count("{n} day", "{n} days", count),
+        "hour": lambda: language.translate_count("{n} hour", "{n} hours", count),
+        "minute": lambda: language.translate_count("{n} minute", "{n} minutes", count),
+        "second": lambda: language.translate_count("{n} second", "{n} seconds", count),
+    }
+    return texts[unit]()
 
 
 def format_ages(ages: AgeByPrecision, language: Language = ENGLISH) -> str:
@@ -158,17 +167,22 @@ def format_ages(ages: AgeByPrecision, language: Language = ENGLISH) -> str:
     >>> format_ages({"country": 7776000, "prefix": 7776000, "full": 604800})
     'full 7 days, prefix 90 days'
     """
-    precision_by_age: dict[Age, str] = {}
-    for precision, age in reversed(list(ages.items())):
-        precision_by_age.setdefault(age, precision)
     return language.join_list(
         language.translate(
             "{precision} {age}",
             precision=language.translate_word("precision", precision),
             age=format_age(age, language),
         )
-        for age, precision in precision_by_age.items()
+        for age, precision in find_finest_precisions(ages).items()
     )
+
+
+def find_finest_precisions(ages: AgeByPrecision) -> dict[Age, str]:
+    """Return the finest precision that has each age, finest first."""
+    precision_by_age: dict[Age, str] = {}
+    for precision, age in reversed(list(ages.items())):
+        precision_by_age.setdefault(age, precision)
+    return precision_by_age
 
 
 def format_duty_name(name: str, language: Language = ENGLISH) -> str:
@@ -216,7 +230,7 @@ def _format_ground_duty(subject: str, kind: str, word: str, language: Language) 
 def format_duty_value(duty: str, value: Age, language: Language = ENGLISH) -> str:
     """Return how much of a duty is owed."""
     if duty == "notice-days":
-        return language.translate_count("{n} day", "{n} days", value or 0)
+        return format_duration(value or 0, "day", language)
     if duty == "smallest-group":
         return language.translate_count("{n} visitor", "{n} visitors", value or 0)
     kind = parse_duty_name(duty).kind

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from avowal.policy.about import BASIS
 from avowal.policy.bounds import OPERATOR, OWN_USE, THIRD_PARTY, Age, AgeByPrecision, Bounds
-from avowal.policy.describe import format_age, format_duty_name, format_duty_value
+from avowal.policy.describe import find_finest_precisions, format_age, format_duty_name, format_duty_value
 from avowal.policy.duty import parse_duty_name
 from avowal.policy.labels import find_label, find_precision_label, join_phrases
 from avowal.policy.language import ENGLISH, Language
@@ -82,16 +82,13 @@ def _format_retention(category: str, ages: AgeByPrecision, language: Language) -
     """Return ages as text: one age if it is the same at every precision up to the finest, else by precision."""
     if len(set(ages.values())) == 1 and FULL_PRECISION in ages:
         return _format_kept_age(ages[FULL_PRECISION], language)
-    precision_by_age: dict[Age, str] = {}
-    for precision, age in reversed(list(ages.items())):
-        precision_by_age.setdefault(age, precision)
     return "; ".join(
         language.translate(
             "{label}: {value}",
             label=find_precision_label(category, precision, language),
             value=_format_kept_age(age, language),
         )
-        for age, precision in precision_by_age.items()
+        for age, precision in find_finest_precisions(ages).items()
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from avowal.policy.bounds import FOREVER
+from avowal.policy.describe import format_duration
 from avowal.policy.language import ENGLISH, Language
 from avowal.policy.terms import CollectRule, DiscloseRule, Terms, compile_terms, parse_age
 from avowal.policy.vocabulary import load_vocabulary
@@ -29,20 +30,7 @@ def format_written_age(age: str, language: Language = ENGLISH) -> str:
     if age == FOREVER:
         return language.translate("no end set")
     number, _, unit = age.partition(" ")
-    return _format_unit(unit.removesuffix("s"), int(number), language)
-
-
-def _format_unit(unit: str, count: int, language: Language) -> str:
-    texts = {
-        "year": lambda: language.translate_count("{n} year", "{n} years", count),
-        "month": lambda: language.translate_count("{n} month", "{n} months", count),
-        "week": lambda: language.translate_count("{n} week", "{n} weeks", count),
-        "day": lambda: language.translate_count("{n} day", "{n} days", count),
-        "hour": lambda: language.translate_count("{n} hour", "{n} hours", count),
-        "minute": lambda: language.translate_count("{n} minute", "{n} minutes", count),
-        "second": lambda: language.translate_count("{n} second", "{n} seconds", count),
-    }
-    return texts[unit]()
+    return format_duration(int(number), unit.removesuffix("s"), language)
 
 
 def _find_longest(
