@@ -6,10 +6,11 @@ A list for the operator's counsel, and no legal advice: it looks at what terms d
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 
-from avowal.policy.about import LegalBasis, legal_basis_of
-from avowal.policy.bounds import OPERATOR, CompiledTerms
-from avowal.policy.terms import Terms, compile_terms, parse_age
-from avowal.policy.written_age import find_kept_age
+from avowal.policy.about import BASIS, LegalBasis, legal_basis_of
+from avowal.policy.bounds import OPERATOR, UNIT_SECONDS, CompiledTerms
+from avowal.policy.duty import parse_duty_name
+from avowal.policy.terms import Terms, compile_terms
+from avowal.policy.vocabulary import FULL_PRECISION
 
 NO_ADVICE = (
     "this list is no legal advice: it compares what the terms declare with what these laws ask to be told"
@@ -27,11 +28,8 @@ class Jurisdiction(StrEnum):
 
 def find_lacks(terms: Terms, jurisdiction: Jurisdiction) -> list[str]:
     """Return a sentence for each thing that the law of a place asks for and terms do not declare."""
-    return [
-        sentence
-        for check in _CHECKS[jurisdiction]
-        for sentence in check(terms, compile_terms(terms), _LAW[jurisdiction])
-    ]
+    compiled, law = compile_terms(terms), _LAW[jurisdiction]
+    return [sentence for check in _CHECKS[jurisdiction] for sentence in check(terms, compiled, law)]
 
 
 _LAW = {
@@ -130,12 +128,11 @@ def _check_officer(terms: Terms, _: CompiledTerms, law: dict[str, str]) -> Itera
         yield "the encarregado and how to reach them: `about.data-protection-officer` (LGPD arts. 9 IV and 41)"
 
 
-def _check_access_logs(terms: Terms, _: CompiledTerms, law: dict[str, str]) -> Iterator[str]:
+def _check_access_logs(_: Terms, compiled: CompiledTerms, law: dict[str, str]) -> Iterator[str]:
     del law
     for category in ("ip-address", "request-time"):
-        age = find_kept_age(terms, category, "full")
-        seconds = parse_age(age, category) if age else 0
-        if seconds is not None and seconds < (parse_age("6 months", category) or 0):
+        age = compiled.retention_ages(category).get(FULL_PRECISION, 0)
+        if age is not None and age < 6 * UNIT_SECONDS["month"]:
             yield (
                 f"`{category}` for six months, if the site is run for profit: companies have to keep access logs "
                 "(Marco Civil art. 15)"
@@ -144,9 +141,9 @@ def _check_access_logs(terms: Terms, _: CompiledTerms, law: dict[str, str]) -> I
 
 def _check_taiwan_basis(_: Terms, compiled: CompiledTerms, law: dict[str, str]) -> Iterator[str]:
     foreign = sorted(
-        name.partition(" ")[0]
-        for name in compiled.duties
-        if name.endswith(f" {LegalBasis.LEGITIMATE_INTERESTS}")
+        purpose
+        for purpose, kind, basis in map(parse_duty_name, compiled.duties)
+        if (kind, basis) == (BASIS, LegalBasis.LEGITIMATE_INTERESTS)
     )
     if foreign:
         yield (
@@ -156,25 +153,18 @@ def _check_taiwan_basis(_: Terms, compiled: CompiledTerms, law: dict[str, str]) 
 
 
 _EU_RIGHTS = ("may-see", "may-correct", "may-erase", "may-restrict", "may-object", "may-receive")
+_EUROPEAN_CHECKS = (
+    _check_basis,
+    _check_rights(_EU_RIGHTS),
+    _check_complaints,
+    _check_places,
+    _check_ends,
+    _check_cookies,
+    _check_representative,
+)
 _CHECKS: dict[Jurisdiction, tuple[_Check, ...]] = {
-    Jurisdiction.EU: (
-        _check_basis,
-        _check_rights(_EU_RIGHTS),
-        _check_complaints,
-        _check_places,
-        _check_ends,
-        _check_cookies,
-        _check_representative,
-    ),
-    Jurisdiction.UK: (
-        _check_basis,
-        _check_rights(_EU_RIGHTS),
-        _check_complaints,
-        _check_places,
-        _check_ends,
-        _check_cookies,
-        _check_representative,
-    ),
+    Jurisdiction.EU: _EUROPEAN_CHECKS,
+    Jurisdiction.UK: _EUROPEAN_CHECKS,
     Jurisdiction.BR: (
         _check_basis,
         _check_rights(_EU_RIGHTS),
