@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 UNITS = {
@@ -98,7 +99,7 @@ _NOUNS = {
         "visitors": r"(?:[位名個]?(?:訪客|人))",
     },
 }
-_ITEM_BEFORE = re.compile(r"(?:\b(?:case|reason|item|caso|motivo|item)\s+|第\s*)$", re.IGNORECASE)
+_ITEM_BEFORE = re.compile(r"(?:\b(?:case|reason|item|caso|motivo)\s+|第\s*)$", re.IGNORECASE)
 
 _MONTH_NAMES = (
     "january february march april may june july august september october november december "
@@ -145,21 +146,8 @@ def find_numbers(text: str, language: str) -> Iterator[Number]:
         for match in re.finditer(rf"(?<![\w.,]){_FIGURES}", text):
             yield Number(match.start(), match[0], _parse_figures(match[0]))
         return
-    units = "|".join(f"(?P<unit{index}>{unit})" for index, unit in enumerate(UNITS[language]))
-    after_unit = r"s?\b" if language == "en" else r"\b" if language == "pt" else ""
-    nouns = "|".join(f"(?P<{name}>{pattern})" for name, pattern in _NOUNS[language].items())
-    number = f"(?P<number>{_NUMBER[language]})"
-    if language == "en":
-        number = f"(?:{number}|{_EN_SINGLE})"
-    gap = r"[\s-]*" if language == "zh" else r"[\s-]+"
-    pattern = re.compile(
-        rf"(?<![\w.,]){number}(?:{gap}(?:(?:{units}){after_unit}|{nouns}))?"
-        if language != "zh"
-        else rf"(?<![A-Za-z0-9_.,]){number}(?:{gap}(?:(?:{units})|{nouns}))?",
-        re.IGNORECASE,
-    )
     codes = list(UNITS[language].values())
-    for match in pattern.finditer(text):
+    for match in _compile_pattern(language).finditer(text):
         groups = match.groupdict()
         unit = next((codes[index] for index in range(len(codes)) if groups[f"unit{index}"]), "")
         noun = next((name for name in _NOUNS[language] if groups[name]), "")
@@ -174,6 +162,22 @@ def find_numbers(text: str, language: str) -> Iterator[Number]:
         if is_figure or unit or noun:
             value = _parse_figures(words) if is_figure else parse_words(words, language)
             yield Number(match.start(), " ".join(match[0].split()), value, unit, noun)
+
+
+@cache
+def _compile_pattern(language: str) -> re.Pattern[str]:
+    """Return the pattern of a number in a compared language, with what it counts if that follows."""
+    units = "|".join(f"(?P<unit{index}>{unit})" for index, unit in enumerate(UNITS[language]))
+    nouns = "|".join(f"(?P<{name}>{pattern})" for name, pattern in _NOUNS[language].items())
+    number = f"(?P<number>{_NUMBER[language]})"
+    if language == "en":
+        number = f"(?:{number}|{_EN_SINGLE})"
+    before, gap, after_unit = {
+        "en": (r"(?<![\w.,])", r"[\s-]+", r"s?\b"),
+        "pt": (r"(?<![\w.,])", r"[\s-]+", r"\b"),
+        "zh": (r"(?<![A-Za-z0-9_.,])", r"[\s-]*", ""),  # written without blanks, also before a number
+    }[language]
+    return re.compile(rf"{before}{number}(?:{gap}(?:(?:{units}){after_unit}|{nouns}))?", re.IGNORECASE)
 
 
 def parse_words(words: str, language: str) -> int:
