@@ -31,6 +31,11 @@ class Document:
     updated_on: date | None
     """The date of the last update that its text states."""
 
+    @property
+    def first_body_line(self) -> int:
+        """The number of the line of `text` on which the body begins, counted from 1."""
+        return self.text.count("\n") - self.body.count("\n") + 1
+
 
 def load_document(path: Path) -> Document:
     """Load a document from a file.

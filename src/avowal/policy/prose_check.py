@@ -8,14 +8,14 @@ language each number is listed. Whoever adopts a document with findings has to a
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 
 import msgspec
 import rfc8785
 
-from avowal.policy.bounds import OWN_USE, CompiledTerms
+from avowal.policy.bounds import GROUND_ONLY_PURPOSE, OWN_USE, CompiledTerms
 from avowal.policy.document import Document
 from avowal.policy.labels import find_precision_label
 from avowal.policy.language import find_language
@@ -87,11 +87,11 @@ class _Prose:
     document: Document
     bounds: CompiledTerms
     terms: Terms
-    references: list[tuple[str, str]] = field(default_factory=list)
-    """The name and the word of each reference."""
 
-    def __post_init__(self) -> None:
-        self.references = [
+    @cached_property
+    def references(self) -> list[tuple[str, str]]:
+        """The name and the word of each reference."""
+        return [
             (match["name"], match["word"] or "")
             for match in REFERENCE.finditer(self.document.body)
             if not match["escape"]
@@ -142,7 +142,7 @@ class _Prose:
                     yield line, f"speaks of {practice.name}, which the terms do not declare"
 
     def _is_negated(self, sentence: Sentence) -> bool:
-        """Return whether a sentence, or what it continues, probably says that something is not done."""
+        """Return whether a sentence probably says that something is not done."""
         return bool(NEGATIONS[self.language].search(sentence.text))
 
     def find_omissions(self) -> Iterator[str]:
@@ -268,7 +268,7 @@ class _Prose:
             for practice in PRACTICES:
                 if practice.categories and practice.find(text, self.language):
                     topics |= practice.categories
-            if "ip-address" in topics and topics & {"disclose"} == set():
+            if "ip-address" in topics and "disclose" not in topics:
                 return {"ip-address"}
             if exclusive := topics & {"notice-days", "disclose", "cookie", "visitor-id"}:
                 return exclusive
@@ -291,7 +291,7 @@ class _Prose:
                 len(cookies),
                 len([one for one in cookies if one.party == "first" and "_" in one.name]),
             },
-            "purposes": {len(purposes), len(purposes - {"ground-alone"})},
+            "purposes": {len(purposes), len(purposes - {GROUND_ONLY_PURPOSE})},
             "categories": {len(self.bounds.collected_categories)},
             "recipients": {len({cell.recipient for cell in self.bounds.cells if not cell.cookie_name})},
         }

@@ -50,8 +50,6 @@ class RenderedDocument(NamedTuple):
 
     document: Document
     reference_count: int
-    names: frozenset[str]
-    """Which lists of the terms the document refers to as a whole, such as `grounds`."""
 
 
 @dataclass(frozen=True)
@@ -61,24 +59,21 @@ class _Source:
     language: Language
 
 
-def render_document(document: Document, terms: Terms, source_name: str = "") -> RenderedDocument:
+def render_document(document: Document, terms: Terms) -> RenderedDocument:
     """Return a document with every reference replaced by what the terms say.
 
     Raises TermsError with the line of a reference that names nothing in the terms.
     """
     source = _Source(terms, compile_terms(terms), find_language(document.language))
-    before = document.text.count("\n") - document.body.count("\n") + 1
-    count, names = 0, set[str]()
+    count = 0
 
     def render(match: re.Match[str], line: int, *, is_block: bool) -> str:
         nonlocal count
         if match["escape"]:
             return match[0][1:]
-        place = f"{source_name or f'the document in `{document.language}`'}, line {line}"
+        place = f"the document in `{document.language}`, line {line}"
         value = _find_value(source, match, place, document.language)
         count += 1
-        if not match["word"]:
-            names.add(match["name"])
         if is_block and (value.is_sentence or len(value.texts) > 1):
             return "\n".join(f"- {text}" for text in value.texts) if len(value.texts) > 1 else value.texts[0]
         if value.is_sentence:
@@ -87,7 +82,7 @@ def render_document(document: Document, terms: Terms, source_name: str = "") -> 
         return join_phrases(texts, source.language)
 
     lines = []
-    for number, line in enumerate(document.body.split("\n"), before):
+    for number, line in enumerate(document.body.split("\n"), document.first_body_line):
         alone = REFERENCE.fullmatch(line.strip())
         if alone:
             lines.append(render(alone, number, is_block=True))
@@ -96,7 +91,7 @@ def render_document(document: Document, terms: Terms, source_name: str = "") -> 
     body = "\n".join(lines)
     head = document.text.replace("\r\n", "\n")
     head = head[: len(head) - len(document.body)]
-    return RenderedDocument(replace(document, text=head + body, body=body), count, frozenset(names))
+    return RenderedDocument(replace(document, text=head + body, body=body), count)
 
 
 def _find_value(source: _Source, match: re.Match[str], place: str, tag: str) -> ReferenceValue:

@@ -33,7 +33,7 @@ class Sentence:
 def split_sentences(document: Document) -> Iterator[Sentence]:
     """Yield the sentences of a document with their lines; headings and items of lists begin blocks of their own."""
     body = REFERENCE.sub(lambda match: match[0][1:] if match["escape"] else _PLACE, document.body)
-    first = document.text.count("\n") - document.body.count("\n") + 1
+    first = document.first_body_line
     heading, section = "", 0
     for line, text in _split_blocks(body):
         if match := _HEADING.match(text):
