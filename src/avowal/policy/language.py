@@ -87,6 +87,15 @@ def find_language(tag: str) -> Language:
     return Language(nearest, _read_catalogue(catalogues[nearest].read_bytes())) if nearest else ENGLISH
 
 
+def list_language_tags() -> list[str]:
+    """Return the tags of the languages that texts are in: English, and each that has a catalogue."""
+    names = [file.name for file in CATALOGUE_FOLDER.iterdir()]
+    return [
+        "en",
+        *sorted(name.removesuffix(".po").replace("_", "-") for name in names if name.endswith(".po")),
+    ]
+
+
 def text_direction(tag: str) -> str:
     """Return the direction of a language's script, as in HTML: `ltr` or `rtl`."""
     locale = _parse_locale(tag)

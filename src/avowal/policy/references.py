@@ -22,7 +22,7 @@ from avowal.policy.labels import (
     lower_first,
     name_country,
 )
-from avowal.policy.language import Language, find_language
+from avowal.policy.language import Language, find_language, list_language_tags
 from avowal.policy.terms import CookieRule, Terms, compile_terms
 from avowal.policy.vocabulary import FULL_PRECISION, load_vocabulary
 from avowal.policy.written_age import find_disclosed_age, find_kept_age, format_written_age
@@ -119,7 +119,7 @@ def _find_value(source: _Source, match: re.Match[str], place: str, tag: str) -> 
     if name not in VERBATIM_NAMES and source.language.tag.partition("-")[0] != tag.partition("-")[0]:
         raise TermsError(
             f"{place}: `{match[0]}` cannot be rendered in `{tag}`",
-            "references are rendered in en, pt-BR and zh-TW; write the words yourself",
+            f"references are rendered in {', '.join(list_language_tags())}; write the words yourself",
             code="unknown-reference",
         )
     value = find(source, word)

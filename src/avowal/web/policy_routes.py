@@ -21,6 +21,7 @@ from avowal.http.problem import ProblemCode, is_from_person, problem_page, probl
 from avowal.http.redirect import redirect
 from avowal.ledger.checkpoint import Checkpoint
 from avowal.ledger.tiles import parse_tile_path
+from avowal.policy.language import list_language_tags
 from avowal.policy.page import PageLinks, build_json_ld
 from avowal.policy.vocabulary import load_vocabulary
 from avowal.register.ledger_storage import Ledger
@@ -127,7 +128,7 @@ class PolicyRoutes:
     def _respond_not_set_up(self, request: Request) -> Response:
         """Tell the operator what to do where no version is in force yet."""
         if is_from_person(request):
-            return problem_page(request, 503, ProblemCode.NOT_SET_UP, ["en", "pt-BR", "zh-TW"])
+            return problem_page(request, 503, ProblemCode.NOT_SET_UP, list_language_tags())
         return problem_response(
             503,
             ProblemCode.NOT_SET_UP,
