@@ -35,17 +35,21 @@ class VersionDraft:
         canonical = compiled.encode_canonical().decode()
         return Version(number, compiled.identity, canonical, self.terms_text, effective_at, now)
 
-    def build_pages(self, now: datetime) -> list[PublishedDocument]:
-        """Return the documents in the languages that the terms declare, with their references rendered.
-
-        Their lines end with line feeds. Raises TermsError if a document is missing, or if a reference names nothing.
-        """
+    def require_documents(self) -> None:
+        """Raise TermsError if there is no document in a language that the terms declare."""
         if missing := [language for language in self.terms.languages if language not in self.documents]:
             raise TermsError(
                 f"there is no document in `{missing[0]}`, which the terms declare",
                 f"put one in the folder of the terms, with `lang: {missing[0]}`",
                 code="document-missing",
             )
+
+    def build_pages(self, now: datetime) -> list[PublishedDocument]:
+        """Return the documents in the languages that the terms declare, with their references rendered.
+
+        Their lines end with line feeds. Raises TermsError if a document is missing, or if a reference names nothing.
+        """
+        self.require_documents()
         return [
             PublishedDocument(
                 language, render_document(self.documents[language], self.terms).document.text, now

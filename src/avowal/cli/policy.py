@@ -7,10 +7,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from avowal import strict
 from avowal.app.folder import find_folder, open_folder_register
 from avowal.app.session import find_version
-from avowal.change.draft import find_terms_path, load_documents
+from avowal.change.draft import find_terms_path, load_documents, load_draft
 from avowal.change.draft_check import ACKNOWLEDGEMENT_LENGTH_MIN, find_placeholders
 from avowal.change.publish import VersionDraft
 from avowal.cli import (
@@ -25,7 +24,6 @@ from avowal.cli import (
 from avowal.cli.options import JsonOption, create_app
 from avowal.cli.output import print_differences, print_json, print_line
 from avowal.cli.text_table import TextTable, create_console
-from avowal.errors import TermsError
 from avowal.policy.bounds import OPERATOR, Cell, CompiledTerms
 from avowal.policy.compare import Witness, compare
 from avowal.policy.describe import format_ages
@@ -62,9 +60,9 @@ def check(
 ) -> None:
     """Check the terms and their documents, and warn about what is missing."""
     path = path or find_terms_path(find_folder(None))
-    terms = load_terms(path)
-    compiled = compile_terms(terms)
-    draft = _load_complete_draft(path, terms)
+    draft = load_draft(path)
+    draft.require_documents()
+    terms, compiled = draft.terms, compile_terms(draft.terms)
     checks = draft.check_prose()
     findings = [finding for check in checks for finding in check.findings]
     warnings = _list_warnings(draft, checks)
@@ -98,19 +96,6 @@ def check(
         for lack in find_lacks(terms, place):
             print_line(f"  for {place}: {lack}")
         print_line(NO_ADVICE)
-
-
-def _load_complete_draft(path: Path, terms: Terms) -> VersionDraft:
-    """Return the terms with the documents beside them. Raises TermsError if one of their languages has none."""
-    documents = load_documents(path)
-    missing = [language for language in terms.languages if language not in documents]
-    if missing:
-        raise TermsError(
-            f"{path}: there is no document in `{missing[0]}`",
-            f"put a document with `lang: {missing[0]}` into the same folder",
-            code="document-missing",
-        )
-    return VersionDraft(terms, strict.read_text(path, TermsError), documents)
 
 
 def _list_warnings(draft: VersionDraft, checks: list[ProseCheck]) -> list[str]:
