@@ -121,9 +121,8 @@ class EventWriter:
 
     def _rotate(self) -> list[Journal]:
         self._journal_writer.rotate()
-        if (
-            self._is_unwritable
-        ):  # no event may come that would find out: nobody sends any to a server that is not ready
+        if self._is_unwritable:
+            # Perhaps no event comes that would find out: a load balancer sends none to a server that is not ready.
             with suppress(OSError, StoreError):
                 self._journal_writer.check_writable()
                 self.last_error, self._is_unwritable = "", False

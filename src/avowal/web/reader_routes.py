@@ -230,6 +230,7 @@ class ReaderRoutes:
 
     def _build_request_table(self) -> PageTable:
         """Return the requests for releases that wait, for readers who may approve them."""
+        requests = self.release_requests
         rows = [
             (
                 request.summary.reference,
@@ -237,11 +238,10 @@ class ReaderRoutes:
                 request.details.recipient,
                 ", ".join(request.summary.categories),
                 request.details.requester,
-                f"{approvals} of {request.summary.required_approvals}",
+                f"{len(requests.approvers(request.summary.reference))} of {request.summary.required_approvals}",
                 f"{request.summary.requested_at:%Y-%m-%d}",
             )
-            for request in self.release_requests.pending(utc_now())
-            for approvals in (len(self.release_requests.approvers(request.summary.reference)),)
+            for request in requests.pending(utc_now())
         ]
         headings = ("Reference", "Ground", "Recipient", "Data", "Requested by", "Approvals", "Date (UTC)")
         return PageTable("Releases that wait for approval", headings, rows)
