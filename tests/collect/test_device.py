@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avowal.collect import device
-from avowal.collect.bots import UNNAMED_BOT, list_ai_agents, list_programs
+from avowal.collect.bots import UNNAMED_BOT, list_ai_agents, list_listed_names, list_programs
 from avowal.collect.device import DeviceParser, parse_user_agent
 from support.agent_names import NAMES_FILE, list_names
 
@@ -101,8 +101,9 @@ def test_names_are_known_ones(before: str, after: str) -> None:
     names = msgspec.json.decode(NAMES_FILE.read_bytes())
     _, browser, browser_version, system, system_version, _, bot = parse_user_agent(before + after)
     assert browser in {None, *names["browsers"]}
+    listed = {name for _, name in list_listed_names()}
     own = {*list_programs(), *(agent.name for agent in list_ai_agents())}
-    assert bot in {None, UNNAMED_BOT, *names["browsers"], *names["bots"].values(), *own}
+    assert bot in {None, UNNAMED_BOT, *names["browsers"], *listed, *own}
     assert system in {None, *names["operating_systems"]}
     assert len(browser_version or "") <= 6
     assert len(system_version or "") <= 11

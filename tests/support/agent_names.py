@@ -4,7 +4,6 @@ A pattern of these lists may take a name from the user agent as it stands there.
 allows finitely many, or if a robot that is listed bears it.
 """
 
-import re
 import re._parser  # type: ignore[import-not-found]  # the parser of `re` has no other name
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -34,19 +33,8 @@ def list_names() -> bytes:
     names = {
         "browsers": sorted({*list_families(browsers), *crawlers}),
         "operating_systems": sorted(set(list_families(systems))),
-        "bots": dict(name_patterns()),
     }
     return msgspec.json.format(msgspec.json.encode(names), indent=1) + b"\n"
-
-
-def name_patterns() -> Iterator[tuple[str, str]]:
-    """Yield each pattern of crawler-user-agents with a name: what it matches in the bot's own user agent."""
-    for crawler in CRAWLER_USER_AGENTS_DATA:
-        matches = (re.search(crawler["pattern"], agent) for agent in crawler["instances"])
-        match = next(filter(None, matches), None)
-        name = (match[0] if match else re.sub(r"\\(.)", r"\1", crawler["pattern"])).strip("/ ;()^$-+")
-        if re.fullmatch(r"[\w.!:' -]{2,40}", name) and re.search("[A-Za-z]", name):
-            yield crawler["pattern"], name
 
 
 def list_families(matchers: Iterable[Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ is only a word inside a browser's user agent, such as the name of a phone, makes
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -162,10 +162,24 @@ def _names_by_case() -> dict[str, str]:
     return {name.lower(): name for name in (*list_programs(), *(agent.name for agent in list_ai_agents()))}
 
 
-def name_bot(text: str, family: str | None, names: Sequence[tuple[re.Pattern[str], str]]) -> str:
+@cache
+def list_listed_names() -> list[tuple[re.Pattern[str], str]]:
+    """Return the patterns of the list that have a name: what each matches in the bot's own user agent."""
+    names = []
+    for crawler in CRAWLER_USER_AGENTS_DATA:
+        regex = re.compile(crawler["pattern"])
+        match = next(filter(None, map(regex.search, crawler["instances"])), None)
+        name = match[0] if match else re.sub(r"\\(.)", r"\1", crawler["pattern"])
+        name = name.strip("/ ;()^$-+")
+        if re.fullmatch(r"[\w.!:' -]{2,40}", name) and re.search("[A-Za-z]", name):
+            names.append((regex, name))
+    return names
+
+
+def name_bot(text: str, family: str | None) -> str:
     """Return the name of a bot: one of the lists, never what it calls itself.
 
-    `family` is the known name that ua-parser has for it, and `names` are the patterns of the list with their names.
+    `family` is the known name that ua-parser has for it.
     """
     matches = [_names_by_case()[match.lower()] for match in _own_names_regex().findall(text)]
     ai_names = {agent.name for agent in list_ai_agents()}
@@ -175,7 +189,7 @@ def name_bot(text: str, family: str | None, names: Sequence[tuple[re.Pattern[str
         return matches[0]
     if family and "/" not in family and re.search("(?i)bot|spider|crawler|fetch", family):
         return family
-    if name := next((name for regex, name in names if regex.search(text)), None):
+    if name := next((name for regex, name in list_listed_names() if regex.search(text)), None):
         return name
     if matches:
         return matches[0]

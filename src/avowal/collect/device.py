@@ -57,19 +57,12 @@ class KnownNames(msgspec.Struct, frozen=True):
 
     browsers: frozenset[str]
     operating_systems: frozenset[str]
-    bots: dict[str, str]
-    """The name of each pattern of crawler-user-agents that has one."""
 
 
 @cache
 def _load_known_names() -> KnownNames:
     data = (resources.files("avowal.collect") / NAMES_FILE).read_bytes()
     return msgspec.json.decode(data, type=KnownNames)
-
-
-@cache
-def _list_bot_names() -> list[tuple[re.Pattern[str], str]]:
-    return [(re.compile(pattern), name) for pattern, name in _load_known_names().bots.items()]
 
 
 @dataclass
@@ -127,7 +120,7 @@ def _parse_row(text: str, is_listed: bool, is_suspect: bool) -> tuple[str | None
     family = browser.family if browser and is_known_browser else None
     is_spider = device is not None and device.family == "Spider"
     if is_bot(text, is_listed=is_listed, is_suspect=is_suspect, is_spider=is_spider, browser=family):
-        return text, None, None, None, None, None, name_bot(text, family, _list_bot_names())
+        return text, None, None, None, None, None, name_bot(text, family)
     is_known_system = system is not None and system.family in names.operating_systems
     return (
         text,
