@@ -1,5 +1,6 @@
 """How a command ends that cannot run, or that fails."""
 
+import errno
 import json
 from importlib import metadata
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import avowal
+from avowal.cli.main import AVOWAL, execute
+from avowal.errors import StoreError
 from avowal.policy.vocabulary import load_vocabulary
 from support.site import Site
 
@@ -57,3 +60,18 @@ def test_the_help_of_disclose_lists_the_grounds(tmp_path: Path) -> None:
     text = " ".join(Site(tmp_path).avowal("disclose", "--help").out.replace("-\n", "-").split())
     for ground in load_vocabulary().words("grounds"):
         assert ground.replace("-", "") in text.replace("-", "").replace(" ", ""), ground
+
+
+@pytest.mark.parametrize("joiner", [" ", "="])
+def test_an_error_that_names_no_file_names_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, joiner: str
+) -> None:
+    """The option of the folder may have its value after a blank or after an equals sign."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(AVOWAL, "main", fail)
+    with pytest.raises(StoreError) as caught:
+        execute(["status", *f"--data{joiner}{tmp_path}".split()])
+    assert (caught.value.code, str(tmp_path) in caught.value.message) == ("disk-full", True)

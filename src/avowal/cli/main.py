@@ -187,7 +187,8 @@ def _find_data_folder(arguments: list[str]) -> Path:
     """Return the data folder that a command used, for an error that names no file."""
     from avowal.app.folder import find_folder  # it would slow down the start of every command
 
-    given = [after for option, after in pairwise(arguments) if option == "--data"]
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    given = [after for option, after in pairwise(words) if option == "--data"]
     with suppress(AvowalError, OSError):
         return find_folder(Path(given[-1]) if given else None).data_folder
     return Path.cwd()
