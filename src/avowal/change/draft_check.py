@@ -26,7 +26,7 @@ def require_no_placeholders(draft: VersionDraft) -> None:
 
 
 def find_placeholders(draft: VersionDraft) -> Iterator[str]:
-    """Yield a description of each value that was left as the template has it."""
+    """Yield a description of each value that is still that of the template."""
     if draft.terms.controller.strip() == TEMPLATE_CONTROLLER:
         yield f"`controller` is `{TEMPLATE_CONTROLLER}`"
     if draft.terms.contact.strip() == TEMPLATE_CONTACT:

@@ -14,7 +14,7 @@ COMPARED_LANGUAGES = ("en", "pt", "zh")
 class Practice:
     """A practice: its name, patterns of words for it by language, and the words of terms that declare it.
 
-    Terms declare it if they have any of these words. One without words is never declared: there are none for it. With
+    Terms declare it if they have any of these words; a practice without words cannot be declared. With
     `mention_optional`, the document need not mention it although the terms declare it.
     """
 

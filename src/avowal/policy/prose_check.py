@@ -45,7 +45,7 @@ class ProseCheck(msgspec.Struct, frozen=True):
     references: int
     """How many references it has, whose values are rendered from the terms."""
     findings: list[str]
-    """What it says and the terms do not back, each with its line, as sentences in English."""
+    """What it says that the terms do not back, each with its line, as sentences in English."""
     omissions: list[str]
     """What it leaves unsaid or uncompared, as sentences in English. It needs no acknowledgement."""
 
@@ -124,7 +124,7 @@ class _Prose:
         ]
 
     def list_findings(self) -> list[str]:
-        """Return what the prose says and the terms do not back, in the order of its lines."""
+        """Return what the prose says that the terms do not back, in the order of its lines."""
         found = [*self._find_undeclared(), *self._find_unbacked_numbers()]
         tag = self.document.language
         sentences = [f"the document in `{tag}`, line {line}, {what}" for line, what in sorted(set(found))]

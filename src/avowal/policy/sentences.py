@@ -8,7 +8,7 @@ from avowal.policy.document import Document
 from avowal.policy.references import REFERENCE
 
 _PLACE = "\ue000"
-"""Stands in a text where a reference was (a character for private use)."""
+"""What stands in a text for a reference: a character for private use."""
 _LIST_ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+")
 _HEADING = re.compile(r"\s*#{1,6}\s*(?:\d+[.)]?\s+)?")
 _SENTENCE = re.compile(r"\S.*?(?:[.!?;](?=[\s*_])|[\u3002\uff01\uff1f\uff1b]|\Z)", re.DOTALL)
@@ -44,7 +44,7 @@ def split_sentences(document: Document) -> Iterator[Sentence]:
             continue
         item = _LIST_ITEM.match(text)
         if item:
-            text = " " * item.end() + text[item.end() :]  # noqa: PLW2901  # the number of an item is none of the prose
+            text = " " * item.end() + text[item.end() :]  # noqa: PLW2901  # the number of an item is no part of the prose
         for match in _SENTENCE.finditer(text):
             yield Sentence(
                 first + line + text.count("\n", 0, match.start()),
