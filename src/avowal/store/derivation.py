@@ -23,7 +23,8 @@ SLICE_VISITORS_MAX = 200_000
 def derive_views_and_visits(cursor: duckdb.DuckDBPyConnection, rules: VisitRules, cutoffs: Cutoffs) -> None:
     """Derive the views and visits of the visitor days that have new records.
 
-    Records are paired first. What exists and does not change is not written again.
+    Records are paired first. What exists and does not change is not written again. The temporary
+    tables go with the cursor.
     """
     values: dict[str, Any] = {
         f"{name}_since": since for name, since in msgspec.structs.asdict(cutoffs).items()
@@ -59,16 +60,18 @@ def _derive_slice(cursor: duckdb.DuckDBPyConnection, activity: str, values: Mapp
     _execute(cursor, "derive_existing", values)
     exists = "SELECT 1 FROM existing_views UNION ALL SELECT 1 FROM existing_visits LIMIT 1"
     if not cursor.execute(exists).fetchall():
-        for table in ("views", "visits"):
-            execute_statements(
-                cursor, f"INSERT INTO {table} BY NAME\n{read_sql('store', f'derive_{table}')}", values
-            )
+        _insert(cursor, {"views": "views", "visits": "visits"}, values)
         return
-    for table in ("views", "visits"):
-        select = read_sql("store", f"derive_{table}")
-        _execute(cursor, f"create_derived_{table}", values)
-        execute_statements(cursor, f"INSERT INTO derived_{table} BY NAME\n{select}", values)
+    _execute(cursor, "create_derived", values)
+    _insert(cursor, {"views": "derived_views", "visits": "derived_visits"}, values)
     _execute(cursor, "derive_write", values)
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, tables: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """Insert the rows of `views` and `visits` that are derived, each into its table of `tables`."""
+    for relation, table in tables.items():
+        select = read_sql("store", f"derive_{relation}")
+        execute_statements(cursor, f"INSERT INTO {table} BY NAME\n{select}", values)
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, Any]) -> None:

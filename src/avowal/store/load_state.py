@@ -122,7 +122,6 @@ def remove_provisional_line(cursor: duckdb.DuckDBPyConnection, provisional_load:
         return LineCounts()
     values = {"load_number": provisional_load}
     execute_statements(cursor, read_sql("store", "remove_load"), values)
-    cursor.execute(read_sql("store", "record_changes_of_load"), values)
     requests = cursor.execute(
         "DELETE FROM requests WHERE load_number = $load_number RETURNING bot", values
     ).fetchall()

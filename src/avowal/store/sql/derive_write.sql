@@ -1,6 +1,6 @@
--- Write what differs from the views and visits that exist, `derived_views` and `derived_visits` being what they are to be:
--- so a load writes as much as changes, however long the visitor's day is.
--- A view of a script alone goes where it is found to be that of a request. No other view is removed here, and nothing
+-- Write where `derived_views` and `derived_visits` differ from the views and visits that exist: so a load writes only what
+-- changes, however long the visitor's day is.
+-- A view of a script alone is deleted once it is found to be that of a request. No other view is removed here, and nothing
 -- that is too old for its governing number, as after a withdrawal: retention removes that, and counts it (K5).
 CREATE OR REPLACE TEMP TABLE changed_views AS
 SELECT existing_views.row_id, derived_views.*
@@ -20,9 +20,9 @@ WHERE coalesce(request_number * 2, script_view_number * 2 + 1) NOT IN (
 
 UPDATE views SET
     view_time = changed.view_time, view_duration_ms = changed.view_duration_ms, visitor_id = changed.visitor_id,
-    visit_time = coalesce(changed.visit_time, views.visit_time), host = changed.host, page_path = changed.page_path, referrer = changed.referrer,
-    view_source = changed.view_source, script_view_number = changed.script_view_number, version = changed.version,
-    governing = changed.governing
+    visit_time = coalesce(changed.visit_time, views.visit_time), host = changed.host, page_path = changed.page_path,
+    referrer = changed.referrer, view_source = changed.view_source, script_view_number = changed.script_view_number,
+    version = changed.version, governing = changed.governing
 FROM (
     SELECT * FROM changed_views
     EXCEPT SELECT row_id, * EXCLUDE (row_id) FROM existing_views

@@ -3,7 +3,6 @@
 -- passed by our clock, plus $transmission_delay_max for the first message.
 -- No page is open for longer than a day, which bounds the rows to search: $oldest_view_time. What was reported under
 -- another version of the terms than the first row adds nothing to it: it was reduced to what that version permits.
-
 CREATE TEMP TABLE extended_views AS
 SELECT stored.rowid AS row_id,
        greatest(

@@ -26,6 +26,6 @@ pages AS (
 )
 SELECT * FROM pages
 WHERE EXISTS (
-        FROM script_views
-        WHERE script_views.host IS NOT DISTINCT FROM pages.host AND script_views.page_path IS NOT DISTINCT FROM pages.page_path
-            AND bot IS NULL AND view_time >= (SELECT min(since) - $tolerance::INTERVAL FROM pages));
+    FROM script_views
+    WHERE script_views.host IS NOT DISTINCT FROM pages.host AND script_views.page_path IS NOT DISTINCT FROM pages.page_path
+        AND bot IS NULL AND view_time >= (SELECT min(since) - $tolerance::INTERVAL FROM pages));

@@ -1,7 +1,10 @@
--- Delete the views of a load's requests, which are about to be deleted. The view of a pair becomes that of the script alone.
--- Only logs have such loads.
+-- Delete the views of a load's requests, which are about to be deleted, and record these, so that processors learn it. The
+-- view of a pair becomes that of the script alone. Only logs have such loads.
 CREATE OR REPLACE TEMP TABLE removed_requests AS
 SELECT record_number, visitor_id, request_time FROM requests WHERE load_number = $load_number;
+
+INSERT INTO record_changes BY NAME
+SELECT 'requests' AS relation, record_number FROM removed_requests;
 
 INSERT INTO stale_visitors
 SELECT visitor_id, request_time FROM removed_requests
