@@ -15,6 +15,9 @@ from avowal.ingest.log_import import FileImportReport, ProgressCallback
 from avowal.url_parts import parse_host_name
 from avowal.workspace.messages import CountRecords
 
+FIELDS_THAT_COUNT = ("address", "method", "status")
+"""The fields without which there are no visits, or no views."""
+
 
 class ImportReport(msgspec.Struct, frozen=True):
     """What an import did; `avowal import --json` prints it.
@@ -103,7 +106,3 @@ def describe_unnamed_fields(importer: LogImporter) -> list[str]:
         for name in importer.unnamed_fields
         if name in FIELDS_THAT_COUNT
     ]
-
-
-FIELDS_THAT_COUNT = ("address", "method", "status")
-"""The fields without which there are no visits, or no views."""

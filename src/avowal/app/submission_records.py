@@ -11,8 +11,6 @@ from avowal.app.session import Session
 from avowal.change.consent import StatementChannel
 from avowal.errors import InvalidInputError, RefusedError
 from avowal.keep.enforcement import (
-    compute_governing_bounds,
-    effective_versions,
     find_governing_bounds,
     find_version_in_force,
     oldest_permitted_time,
@@ -134,14 +132,13 @@ def create_submission_access(session: Session, reader: str, purpose: str, now: d
             vocabulary.suggest_word("purposes", purpose),
             code="unknown-name",
         )
-    versions = effective_versions(session.register.versions(), now)
-    return SubmissionAccess(reader, purpose, compute_governing_bounds(versions))
+    return SubmissionAccess(reader, purpose, find_governing_bounds(session.register.versions(), now))
 
 
 def create_listing_access(session: Session, now: datetime) -> SubmissionAccess:
     """Return the access by which the operator lists submissions: to what any purpose may keep of them."""
-    versions = effective_versions(session.register.versions(), now)
-    return SubmissionAccess(OPERATOR, SUBJECT_ACCESS_PURPOSE, compute_governing_bounds(versions))
+    bounds = find_governing_bounds(session.register.versions(), now)
+    return SubmissionAccess(OPERATOR, SUBJECT_ACCESS_PURPOSE, bounds)
 
 
 def _find_form(version: Version, name: str) -> Form:

@@ -105,8 +105,10 @@ class PurposeView:
     def explain_missing_visitors(self, since: datetime, until: datetime) -> list[str]:
         """Return a note if there are requests in a period, and none has a visitor, although the terms permit it."""
         values = {"since": since, "until": until}
-        counts = self.store.query(read_sql("use", "_requests_without_address"), values).rows
-        is_missing = self.may_use("visitor-id") and counts[0][0]
+        is_missing = (
+            self.may_use("visitor-id")
+            and self.store.query(read_sql("use", "_requests_without_visitor"), values).rows
+        )
         note = (
             "no request of this period has a visitor, so visits cannot be told apart: its log had no address, or the "
             "terms no longer keep whose request it was"
