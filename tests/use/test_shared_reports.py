@@ -177,3 +177,22 @@ def test_every_table_says_how_it_is_shared() -> None:
     assert set(GROUP_COLUMNS) | TABLES_WITHOUT_VISITORS == {
         table for report in REPORTS.values() for table in report.tables
     }
+
+
+def test_shared_figures_pass_the_filter_of_an_unknown_host(tmp_path: Path) -> None:
+    """A filter chooses the same events for the figures of a shared report and for the visitors behind them."""
+    DuckDBStore(tmp_path, "256MB").close()
+    with duckdb.connect(tmp_path / STORE_FILE) as file:
+        file.executemany(
+            "INSERT INTO events (event_time, visitor_id, event_name, version, governing, load_number, record_number) "
+            "VALUES (?, ?, 'play', 1, 1, 1, 1)",
+            [[NOW - timedelta(hours=1), visitor] for visitor in VISITORS],
+        )
+    store = DuckDBStore(tmp_path, "256MB")
+    result = run_report(
+        lambda purpose: PurposeView(store, [BOUNDS], purpose, NOW),
+        ReportRequest("events", filters=parse_filters(["host=unknown"]), limit=10, is_shared=True),
+    )
+    store.close()
+    (row,) = result.tables["events"].to_dicts()
+    assert (row["target"], row["count"], row["unique_visitors"]) == ("play", len(VISITORS), len(VISITORS))
