@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from avowal.store.columns import MEASURE_COLUMNS, RELATIONS
 from avowal.store.sql_builder import TRUE, SqlFragment, compose, constant
-from avowal.use.row_types import MayFailError, RowType, find_row_type
+from avowal.use.row_types import MayFailError, RowType, find_row_type, list_parts
 from avowal.use.table_scope import find_relations
 
 SOURCE = "source"
@@ -85,10 +85,10 @@ class _GroupReader:
 
     def __init__(self, tree: exp.Query) -> None:
         tables = list(tree.find_all(exp.Table))
-        _require(isinstance(tree, exp.Select) and _parts(tree) <= SELECT_PARTS)
+        _require(isinstance(tree, exp.Select) and list_parts(tree) <= SELECT_PARTS)
         _require(len(tables) == 1 and list(find_relations(tree)) == tables)
         (self._table,) = tables
-        _require(tree.args["from_"].this is self._table and _parts(self._table) == TABLE_PARTS)
+        _require(tree.args["from_"].this is self._table and list_parts(self._table) == TABLE_PARTS)
         self._tree = tree
         self._nodes = 0
         self._count_nodes(tree)
@@ -128,7 +128,7 @@ class _GroupReader:
         group = self._tree.args.get("group")
         if group is None:
             return []
-        _require(_parts(group) in ({"all"}, {"expressions"}))
+        _require(list_parts(group) in ({"all"}, {"expressions"}))
         if group.args.get("all"):
             keys = [item for item in items if not item.find(exp.AggFunc)]
         else:
@@ -147,7 +147,7 @@ class _GroupReader:
             self._check_figures(condition, keys, CONDITION_KINDS)
             rest = compose("{rest} HAVING {condition}", rest=rest, condition=_fragment(condition))
         if order:
-            _require(_parts(order) == {"expressions"})
+            _require(list_parts(order) == {"expressions"})
             for ordered in order.expressions:
                 _require(isinstance(ordered, exp.Ordered) and not ordered.args.get("with_fill"))
                 expression = self._resolve(ordered.this, items)
@@ -156,7 +156,7 @@ class _GroupReader:
                 ordered.set("this", expression)
             rest = compose("{rest} {order}", rest=rest, order=_fragment(order))
         if limit := self._tree.args.get("limit"):
-            _require(_parts(limit) == {"expression"} and isinstance(limit.expression, exp.Literal))
+            _require(list_parts(limit) == {"expression"} and isinstance(limit.expression, exp.Literal))
             rest = compose("{rest} {limit}", rest=rest, limit=_fragment(limit))
         return rest
 
@@ -174,7 +174,7 @@ class _GroupReader:
             if not isinstance(part, exp.Column):
                 return part
             name, defined = part.name.lower(), self._definitions.get(part.name.lower())
-            _require(_parts(part) <= {"this", "table"} and part.table.lower() in {"", self._alias})
+            _require(list_parts(part) <= {"this", "table"} and part.table.lower() in {"", self._alias})
             if name not in self._columns:
                 _require(with_definitions and defined is not None and not part.table)
                 return self._copy(defined) if defined else part
@@ -223,25 +223,25 @@ def _read_figure(node: exp.Expr) -> Figure:
 def _read_aggregate(node: exp.Expr) -> Figure:
     match node:
         case exp.Count():
-            _require(_parts(node) <= {"this", "big_int"})
+            _require(list_parts(node) <= {"this", "big_int"})
             argument, is_distinct = node.this, isinstance(node.this, exp.Distinct)
             if is_distinct:
-                _require(_parts(argument) == {"expressions"} and len(argument.expressions) == 1)
+                _require(list_parts(argument) == {"expressions"} and len(argument.expressions) == 1)
                 (argument,) = argument.expressions
-            elif argument is None or (isinstance(argument, exp.Star) and not _parts(argument)):
+            elif argument is None or (isinstance(argument, exp.Star) and not list_parts(argument)):
                 return Figure(TRUE)
             return Figure(_column(argument), is_distinct=is_distinct)
         case exp.ApproxDistinct():
-            _require(_parts(node) == {"this"})
+            _require(list_parts(node) == {"this"})
             return Figure(_column(node.this), is_distinct=True)
         case exp.Sum() | exp.Avg():
-            _require(_parts(node) == {"this"})
+            _require(list_parts(node) == {"this"})
             return Figure(_measure(node.this), is_sum=True)
         case exp.Median():
-            _require(_parts(node) == {"this"})
+            _require(list_parts(node) == {"this"})
             return Figure(_measure(node.this), quantile=constant("0.5"))
         case exp.PercentileCont() | exp.PercentileDisc() | exp.Quantile():
-            _require(_parts(node) <= {"this", "expression", "quantile"})
+            _require(list_parts(node) <= {"this", "expression", "quantile"})
             return Figure(
                 _measure(node.this),
                 quantile=_quantile(node.args.get("quantile") or node.args.get("expression")),
@@ -273,10 +273,6 @@ def _read_condition(node: exp.Expr) -> exp.Expr:
 
 def _kinds(node: exp.Expr) -> set[str]:
     return {type(part).__name__ for part in node.walk()}
-
-
-def _parts(node: exp.Expr) -> set[str]:
-    return {part for part, value in node.args.items() if value}
 
 
 def _fragment(node: exp.Expr) -> SqlFragment:

@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 from sqlglot import exp
 
 from avowal.store.columns import IDENTIFYING_COLUMNS, ValueType, find_value_type
-from avowal.use.time_range import TIME_TYPES, read_time
+from avowal.use.time_range import TIME_TYPES, is_clock, read_time
 
 
 class RowType(Enum):
@@ -39,9 +39,6 @@ _COLUMN_TYPES = {
     ValueType.BOOLEAN: RowType.BOOLEAN,
     ValueType.TIME: RowType.TIME,
 }
-
-CLOCKS = frozenset({"now"})
-"""Functions for which sqlglot has no node kind, of which rows may be compared with the result."""
 
 TIME_PARTS: tuple[type[exp.Expr], ...] = (exp.Extract, exp.Year, exp.Month, exp.Day, exp.Hour, exp.Minute)
 TIME_PARTS += (exp.DayOfWeek, exp.DayOfWeekIso, exp.DayOfYear, exp.Week, exp.Quarter)
@@ -81,7 +78,7 @@ def _of_combination(node: exp.Expr) -> RowType:
 
 def _of_comparison(node: exp.Expr) -> RowType:
     """Type comparisons, BETWEEN and IN: all operands have one type."""
-    _require(set(_arguments(node)) <= {"this", "expression", "low", "high", "expressions"})
+    _require(list_parts(node) <= {"this", "expression", "low", "high", "expressions"})
     types = {find_row_type(operand) for operand in node.iter_expressions()} - {RowType.NULL}
     if RowType.TIME_TEXT in types:
         types = (types - {RowType.TIME_TEXT}) or {RowType.TEXT}
@@ -123,7 +120,7 @@ def _of_zone(node: exp.Expr) -> RowType:
 
 
 def _of_clock(node: exp.Expr) -> RowType:
-    _require(node.name.lower() in CLOCKS or not isinstance(node, exp.Anonymous))
+    _require(isinstance(node, exp.CurrentDate) or is_clock(node))
     return RowType.TIME
 
 
@@ -180,8 +177,9 @@ def _match(node: exp.Expr, wanted: RowType) -> RowType:
     return found
 
 
-def _arguments(node: exp.Expr) -> list[str]:
-    return [name for name, value in node.args.items() if value]
+def list_parts(node: exp.Expr) -> set[str]:
+    """Return the names of the parts that a node has."""
+    return {part for part, value in node.args.items() if value}
 
 
 def _require(condition: bool) -> None:

@@ -12,9 +12,6 @@ from avowal.use.table_scope import find_relations
 
 TIME_REGEX = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{6})?)?")
 TIME_TYPES = frozenset({exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ})
-CLOCKS = (exp.CurrentTimestamp, exp.Anonymous)
-"""Kinds of `current_timestamp` and `now()`."""
-
 INTERVAL_REGEX = re.compile(r"(?P<count>[0-9]{1,4}) (?P<unit>MINUTE|HOUR|DAY|WEEK)S?")
 MIRRORED: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.GT: exp.LT,
@@ -32,6 +29,13 @@ def read_time(text: str) -> datetime | None:
         return datetime.fromisoformat(text) if TIME_REGEX.fullmatch(text) else None
     except ValueError:
         return None
+
+
+def is_clock(node: exp.Expr) -> bool:
+    """Return whether an expression is `current_timestamp` or `now()`, which sqlglot does not know as the same."""
+    return isinstance(node, exp.CurrentTimestamp) or (
+        isinstance(node, exp.Anonymous) and node.name.lower() == "now"
+    )
 
 
 def find_time_ranges(tree: exp.Query, now: datetime) -> dict[str, TimeRange]:
@@ -96,7 +100,7 @@ def _read_limit(kind: type[exp.Expr], limit: exp.Expr, now: datetime) -> TimeRan
         time = read_time(limit.name)
         since = time if kind in {exp.GT, exp.GTE, exp.EQ} else None
         return TimeRange(since, time if kind in {exp.LT, exp.LTE, exp.EQ} else None)
-    if kind in {exp.GT, exp.GTE} and isinstance(limit, exp.Sub) and isinstance(limit.this, CLOCKS):
+    if kind in {exp.GT, exp.GTE} and isinstance(limit, exp.Sub) and is_clock(limit.this):
         duration = _read_interval(limit.expression)
         return TimeRange(now - duration) if duration is not None else TimeRange()
     return TimeRange()
