@@ -21,7 +21,7 @@ from avowal.store.sql_builder import SqlFragment
 from avowal.use.purpose_view import PurposeView
 from avowal.use.row_condition import (
     Absence,
-    Comparison,
+    ColumnComparison,
     Condition,
     Conjunction,
     Disjunction,
@@ -463,10 +463,10 @@ def as_stored(value: Value) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
-def evaluate_value(predicate: Comparison | Membership | Range | Pattern, value: Any) -> bool:
+def evaluate_value(predicate: ColumnComparison | Membership | Range | Pattern, value: Any) -> bool:
     """Return whether a predicate holds for a value."""
     match predicate:
-        case Comparison(_, operator, other):
+        case ColumnComparison(_, operator, other):
             other = as_stored(other)
             results = {"=": value == other, "<>": value != other}
             return bool(results[operator] if operator in results else ordered(operator, value, other))
@@ -506,7 +506,9 @@ def predicates(column: str) -> st.SearchStrategy[Condition]:
     has_order = value_type not in {ValueType.WORD, ValueType.BOOLEAN}
     kinds: list[st.SearchStrategy[Condition]] = [
         st.just(Absence(column)),
-        st.builds(Comparison, named, st.sampled_from(OPERATORS if has_order else OPERATORS[:2]), values),
+        st.builds(
+            ColumnComparison, named, st.sampled_from(OPERATORS if has_order else OPERATORS[:2]), values
+        ),
         st.builds(Membership, named, st.one_of(st.tuples(values), st.tuples(values, values))),
     ]
     if has_order:

@@ -85,7 +85,7 @@ def check_consent_receipt(
 
     Raises InvalidInputError if it is not a receipt, and ProofError if it is not valid.
     """
-    receipt = parse_receipt(text, ConsentStatement, _ConsentProof)
+    receipt = parse_receipt(text, ConsentReceiptStatement, _ConsentProof)
     receipt.entry_proof.verify(verifier)
     entry = decode_entry(receipt.entry_proof.entry)
     if (
@@ -169,7 +169,7 @@ class _ConsentProof(ReceiptProof, frozen=True, forbid_unknown_fields=True):
     """The terms of the version, as canonical JSON: they show that the purposes are those of the version."""
 
 
-class ConsentStatement(msgspec.Struct):
+class ConsentReceiptStatement(msgspec.Struct):
     """The part of a receipt's statement that has to agree with its entry."""
 
     pii_principal_id: str

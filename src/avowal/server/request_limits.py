@@ -11,7 +11,7 @@ from avowal.http.rate_limit import RateLimit, find_network
 from avowal.http.sender import read_sender
 
 
-class RequestKind(NamedTuple):
+class LimitedRequests(NamedTuple):
     """Requests that share a budget: those of some methods, to paths that begin or end with certain texts."""
 
     name: str
@@ -32,15 +32,15 @@ class RequestKind(NamedTuple):
 
 
 REQUEST_KINDS = (
-    RequestKind("health", 0, ("/healthz", "/readyz", "/metrics")),
-    RequestKind("events", 0, ("/collect", "/pixel.gif")),
-    RequestKind("forms", 0, ("/submit/",)),
-    RequestKind("decisions", 30, ("/privacy/me/",), ("POST",), ("/erasure",)),
-    RequestKind("decisions", 30, ("/privacy/me/consent/", "/privacy/me/withdrawal/")),
-    RequestKind("own-data", 300, ("/privacy/me",)),
-    RequestKind("sign-in", 60, ("/sign-in", "/sign-out"), ("POST",)),
-    RequestKind("releases", 120, ("/releases", "/feed/")),
-    RequestKind("pages", 1_200, ("",)),
+    LimitedRequests("health", 0, ("/healthz", "/readyz", "/metrics")),
+    LimitedRequests("events", 0, ("/collect", "/pixel.gif")),
+    LimitedRequests("forms", 0, ("/submit/",)),
+    LimitedRequests("decisions", 30, ("/privacy/me/",), ("POST",), ("/erasure",)),
+    LimitedRequests("decisions", 30, ("/privacy/me/consent/", "/privacy/me/withdrawal/")),
+    LimitedRequests("own-data", 300, ("/privacy/me",)),
+    LimitedRequests("sign-in", 60, ("/sign-in", "/sign-out"), ("POST",)),
+    LimitedRequests("releases", 120, ("/releases", "/feed/")),
+    LimitedRequests("pages", 1_200, ("",)),
 )
 """The first kind that includes a request counts. Kinds of one name share a budget."""
 

@@ -23,7 +23,7 @@ import polars as pl
 from avowal.errors import QueryError
 from avowal.store import query_worker
 from avowal.store.interface import ResultTable
-from avowal.store.query_worker import Answer, Failure, Question
+from avowal.store.query_worker import Answer, QueryFailure, Question
 from avowal.store.run_query import timeout_error
 from avowal.strict import JSON_ERRORS
 
@@ -168,9 +168,9 @@ def create_file(content: bytes | pl.DataFrame) -> int:
 def read_answer(data: bytes, limits: QueryLimits) -> QueryAnswer:
     """Return what a process answered. Raises QueryError if it is a failure or no answer."""
     try:
-        answer = msgspec.msgpack.decode(data, type=Answer | Failure)
+        answer = msgspec.msgpack.decode(data, type=Answer | QueryFailure)
     except JSON_ERRORS:
-        answer = Failure("failed", "the process ended")
+        answer = QueryFailure("failed", "the process ended")
     if isinstance(answer, Answer):
         return QueryAnswer(ResultTable(answer.columns, answer.rows), answer.is_about_groups)
     if answer.reason == "invalid":

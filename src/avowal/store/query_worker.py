@@ -2,7 +2,7 @@
 
 It is started as a program of its own, and imports nothing of Avowal. It limits itself before it receives anything. On
 the socket at its standard input it receives files in memory: a Question, and rows of its relations as Parquet; it
-writes one Answer or Failure to its standard output and ends. Errors hold no stored value.
+writes one Answer or QueryFailure to its standard output and ends. Errors hold no stored value.
 """
 
 import ctypes
@@ -77,14 +77,14 @@ class Answer(msgspec.Struct, frozen=True, tag="answer"):
     """Whether each row is about enough visitors; false if there are no rows, or if it could not be checked."""
 
 
-class Failure(msgspec.Struct, frozen=True, tag="failure"):
+class QueryFailure(msgspec.Struct, frozen=True, tag="failure"):
     """Why there is no result: `invalid`, `too-large` or `failed`; the detail holds no stored value."""
 
     reason: str
     detail: str = ""
 
 
-def answer_question(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer | Failure:
+def answer_question(connection: duckdb.DuckDBPyConnection, question: Question) -> Answer | QueryFailure:
     """Answer a question over the tables of a connection."""
     try:
         # The clock stands still in a transaction: the check and the answer have the same time.
@@ -97,11 +97,11 @@ def answer_question(connection: duckdb.DuckDBPyConnection, question: Question) -
         rows = _fetch_rows(result, question.rows_max)
         return Answer(relation.columns, rows, is_about_groups=not question.relations)
     except duckdb.BinderException as error:  # raised before any stored value is read
-        return Failure("invalid", str(error).splitlines()[0].lower())
+        return QueryFailure("invalid", str(error).splitlines()[0].lower())
     except (duckdb.OutOfMemoryException, MemoryError, _AnswerTooLongError):
-        return Failure("too-large")
+        return QueryFailure("too-large")
     except duckdb.Error as error:
-        return Failure("failed", type(error).__name__.removesuffix("Exception").lower())
+        return QueryFailure("failed", type(error).__name__.removesuffix("Exception").lower())
 
 
 def _is_valid(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
@@ -229,7 +229,7 @@ def main() -> None:
             if message == END_OF_BATCHES:
                 break
             batches[message.decode()] += descriptors  # a KeyError if the owner has gone: the message is empty
-        answer: Answer | Failure
+        answer: Answer | QueryFailure
         try:
             connection = open_database(memory_bytes)
             for name, opened in batches.items():
@@ -237,7 +237,7 @@ def main() -> None:
             lock_database(connection)
             answer = answer_question(connection, question)
         except (duckdb.OutOfMemoryException, MemoryError):
-            answer = Failure("too-large")
+            answer = QueryFailure("too-large")
     _write(msgspec.msgpack.encode(answer))
     os._exit(0)  # without freeing what is freed with the process
 

@@ -25,7 +25,7 @@ Operator = Literal["=", "<>", "<", "<=", ">", ">="]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ColumnComparison:
     """Whether a column's value stands in a relation to a value."""
 
     column: str
@@ -88,7 +88,7 @@ class Disjunction:
     conditions: tuple["Condition", ...]
 
 
-Predicate = Comparison | Membership | Range | Pattern | Absence
+Predicate = ColumnComparison | Membership | Range | Pattern | Absence
 Condition = Predicate | Negation | Conjunction | Disjunction
 
 _COMPARISONS: dict[Operator, LiteralString] = {
@@ -137,7 +137,7 @@ def render_without(
 def _render_predicate(predicate: Predicate) -> SqlFragment:
     column = bare_identifier(predicate.column)
     match predicate:
-        case Comparison(_, operator, value):
+        case ColumnComparison(_, operator, value):
             return compose(_COMPARISONS[operator], column=column, value=literal(value))
         case Membership(_, values):
             return compose("{column} IN ({values})", column=column, values=join(map(literal, values)))

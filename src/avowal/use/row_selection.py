@@ -29,7 +29,7 @@ from avowal.store.columns import RELATIONS, ValueType, find_value_type
 from avowal.store.sql_builder import SqlFragment, bare_identifier, compose
 from avowal.use.row_condition import (
     Absence,
-    Comparison,
+    ColumnComparison,
     Condition,
     Conjunction,
     Disjunction,
@@ -259,11 +259,11 @@ class _Parser:
             )
         return token.text
 
-    def _parse_comparison(self, column: str, token: _Token) -> Comparison:
+    def _parse_comparison(self, column: str, token: _Token) -> ColumnComparison:
         operator = OPERATORS[token.text]
         if operator not in {"=", "<>"}:
             _check_order(column, token)
-        return Comparison(column, operator, self._parse_value(column))
+        return ColumnComparison(column, operator, self._parse_value(column))
 
     def _parse_membership(self, column: str) -> Membership:
         self._expect("(")

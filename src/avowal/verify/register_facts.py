@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from avowal.change.consent_receipt import ConsentStatement
+from avowal.change.consent_receipt import ConsentReceiptStatement
 from avowal.ledger.commitment import commit_to_json, compute_commitment
 from avowal.ledger.entry import (
     ConsentGiven,
@@ -134,7 +134,7 @@ def _find_consents(register: Register) -> list[Fact]:
 
 def _open_consent(salt: bytes, visitor: str, statement: str, values: tuple[Any, ...]) -> str | None:
     """Return the commitment to a statement; None if the statement is not about a visitor and these values."""
-    stated = msgspec.json.decode(statement, type=ConsentStatement)
+    stated = msgspec.json.decode(statement, type=ConsentReceiptStatement)
     commitment = commit_to_json(salt, statement.encode())
     is_stated = _consent_values(0, stated.to_ledger_entry(commitment)) == (0, *values, commitment)
     return commitment if is_stated and stated.pii_principal_id == visitor else None
